@@ -1,0 +1,1 @@
+"""From files to batches: corpora, splits, encoding, the DataModule."""

@@ -1,0 +1,54 @@
+"""Bytes to text, once and strictly."""
+
+import codecs
+import re
+import unicodedata
+from pathlib import Path
+
+from yuhee.errors import UserError
+
+_LINE_BREAK = re.compile(r"\r\n|\n|\r")
+
+
+def find_file(path: Path) -> Path:
+    """The file under its name as typed, or under the same name in NFC or NFD (macOS unpacks Hangul as NFD).
+
+    Raises:
+        UserError: no such file, or a folder.
+    """
+    path = path.expanduser()
+    for form in (str(path), unicodedata.normalize("NFC", str(path)), unicodedata.normalize("NFD", str(path))):
+        if Path(form).is_file():
+            return Path(form)
+    if path.is_dir():
+        raise UserError(f"{path}: 파일이 아니라 폴더입니다. data.path에 파일 이름까지 적어 주세요.")
+    raise UserError(f"{path}: 파일이 없습니다. data.path를 확인해 주세요.")
+
+
+def read_text(path: Path) -> tuple[str, str]:
+    """Decode a file as UTF-8 (with or without BOM), UTF-16 (with BOM) or cp949, in this order.
+
+    Returns:
+        The text and the name of the encoding.
+
+    Raises:
+        UserError: the file is empty, unreadable or in none of these encodings.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: 읽을 수 없습니다 ({error.strerror}).") from None
+    if not data.strip():
+        raise UserError(f"{path}: 파일이 비어 있습니다.")
+    utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    for encoding in ("utf-16",) if utf16 else ("utf-8-sig", "cp949"):
+        try:
+            return data.decode(encoding), encoding
+        except UnicodeDecodeError:
+            continue
+    raise UserError(f"{path}: UTF-8도 UTF-16도 cp949도 아닙니다. UTF-8로 저장한 뒤 다시 시도해 주세요.")
+
+
+def split_lines(text: str) -> list[str]:
+    """Lines at CRLF, LF and CR only: `str.splitlines` also breaks at U+2028 and others, which occur in messages."""
+    return _LINE_BREAK.split(text)

@@ -1,0 +1,241 @@
+"""The dialogue format of causal language models: KoGPT2-chatbot's, continued to many turns.
+
+    <usr>{question}<unused1>{emotion}<sys>{reply}</s><usr>{question}<unused1>{emotion}<sys>{reply}</s>…
+                                          └ learned ─┘                                    └ learned ─┘
+
+`<unused1>` opens the emotion slot (empty without a label), `<unused0>` stands for a line break inside a turn,
+`<unused2>` opens a system turn. One pass learns every reply of a dialogue.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from enum import IntEnum
+from typing import Any, Literal
+
+from tokenizers import Tokenizer
+
+from yuhee.data.dialogue import Dialogue, Turn
+from yuhee.data.encoding.markers import ASSISTANT, EMOTION, END, NEWLINE, SYSTEM, USER, Markers
+from yuhee.data.encoding.tokenizer import readable
+
+PUNCTUATION = re.compile(r"[?.!,]")
+
+
+class Kind(IntEnum):
+    """What a token is to the loss."""
+
+    UNLEARNED = 0  # markers, emotion labels, system turns, replies of weight 0
+    CONTEXT = 1  # words of the user's turns: learned with `model.context_loss_weight`
+    REPLY = 2  # words of a reply and its end token
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One encoded dialogue.
+
+    Attributes:
+        id: the dialogue's.
+        input_ids: (length,) token ids.
+        kinds: (length,) `Kind` of each token.
+        characters: characters of the raw replies in NFC, plus one for the end of each.
+        lost: characters of the raw replies that decoding the learned tokens does not give back.
+        dropped: exchanges left out because the dialogue was too long.
+        cut: turns whose text was shortened, `cut_replies` of them replies.
+    """
+
+    id: str
+    input_ids: list[int]
+    kinds: list[int]
+    characters: int
+    lost: int
+    dropped: int = 0
+    cut: int = 0
+    cut_replies: int = 0
+
+    @property
+    def labels(self) -> list[int]:
+        """(length,) the token id where a reply is learned, −100 elsewhere; not shifted."""
+        return [token if kind == Kind.REPLY else -100 for token, kind in zip(self.input_ids, self.kinds, strict=True)]
+
+
+@dataclass(slots=True)
+class _EncodedTurn:
+    turn: Turn
+    ids: list[int]
+    kinds: list[int]
+    text_end: int  # the text is ids[1:text_end]
+    cut: bool = False
+
+    def shorten(self, surplus: int) -> int:
+        """Take up to `surplus` tokens of text away, and say how many: a question's oldest, a reply's last."""
+        taken = min(surplus, self.text_end - 1)
+        if taken > 0:
+            start = 1 if self.turn.role != "assistant" else self.text_end - taken
+            del self.ids[start : start + taken], self.kinds[start : start + taken]
+            self.text_end -= taken
+            self.cut = True
+        return taken
+
+
+class CausalLMEncoder:
+    """Renders dialogues and encodes them; the same code path serves training and chat.
+
+    Args:
+        tokenizer: with KoGPT2's control markers.
+        max_length: of one example, in tokens.
+        emotion: `label` writes a user turn's label into its slot, `none` leaves every slot empty.
+        punctuation: `strip` replaces `?.!,` by spaces as the original script did.
+
+    Raises:
+        UserError: the tokenizer lacks a control marker.
+    """
+
+    kind = "causal_lm"
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        *,
+        max_length: int,
+        emotion: Literal["label", "none"] = "label",
+        punctuation: Literal["keep", "strip"] = "keep",
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.markers = Markers.of(tokenizer)
+        self.max_length = max_length
+        self.emotion = emotion
+        self.punctuation = punctuation
+        self._control_ids = frozenset(self.markers.control.values())
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Plain values that, with the tokenizer, make the same encoder again."""
+        return {
+            "kind": self.kind,
+            "max_length": self.max_length,
+            "emotion": self.emotion,
+            "punctuation": self.punctuation,
+        }
+
+    @property
+    def end_id(self) -> int:
+        return self.markers[END]
+
+    @property
+    def newline_id(self) -> int:
+        return self.markers[NEWLINE]
+
+    def render(self, turns: Iterable[Turn], *, reply: bool = False) -> str:
+        """A conversation as one string; with `reply`, open for the next reply."""
+        return "".join(map(self._render_turn, turns)) + (ASSISTANT if reply else "")
+
+    def encode(self, dialogues: Sequence[Dialogue]) -> list[Example]:
+        """Encode many dialogues in one call of the tokenizer.
+
+        A dialogue that is too long loses whole oldest exchanges first; then the oldest text is cut, last of all
+        the reply's own, never its end token.
+        """
+        encoded = iter(self._encode_turns([turn for dialogue in dialogues for turn in dialogue.turns]))
+        return [self._example(dialogue, [next(encoded) for _ in dialogue.turns]) for dialogue in dialogues]
+
+    def prompt(self, turns: Sequence[Turn], max_length: int | None = None) -> list[int]:
+        """Ids of a conversation that waits for a reply, trimmed as in training to `max_length` tokens."""
+        encoded = self._encode_turns(turns)
+        kept, _ = _trim(encoded, (max_length or self.max_length) - 1)
+        return [token for turn in kept for token in turn.ids] + [self.markers[ASSISTANT]]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of a reply's tokens, as people type it; control markers are left out, line breaks come back."""
+        lines: list[list[int]] = [[]]
+        for token in ids:
+            if token == self.newline_id:
+                lines.append([])
+            elif token not in self._control_ids:
+                lines[-1].append(token)
+        texts = self.tokenizer.decode_batch(lines, skip_special_tokens=False)
+        return "\n".join(self.markers.unguard(readable(text)) for text in texts)
+
+    def _render_turn(self, turn: Turn) -> str:
+        if turn.role == "user":
+            label = turn.emotion if self.emotion == "label" and turn.emotion else ""
+            return f"{USER}{self._text(turn.text)}{EMOTION}{self.markers.defuse(label)}"
+        if turn.role == "assistant":
+            return f"{ASSISTANT}{self._text(turn.text)}{END}"
+        return f"{SYSTEM}{self._text(turn.text)}"
+
+    def _text(self, text: str) -> str:
+        return self.markers.defuse(PUNCTUATION.sub(" ", text) if self.punctuation == "strip" else text)
+
+    def _encode_turns(self, turns: Sequence[Turn]) -> list[_EncodedTurn]:
+        # Markers split the text before the tokenizer looks at it, so a turn's ids do not depend on its neighbours.
+        strings = [self._render_turn(turn) for turn in turns]
+        encodings = self.tokenizer.encode_batch_fast(strings, add_special_tokens=False)
+        slot = self.markers[EMOTION]
+        result = []
+        for turn, encoding in zip(turns, encodings, strict=True):
+            ids = encoding.ids
+            kinds = [int(Kind.UNLEARNED)] * len(ids)
+            text_end = len(ids)
+            if turn.role == "user":
+                text_end = ids.index(slot)
+                kinds[1:text_end] = [int(Kind.CONTEXT)] * (text_end - 1)
+            elif turn.role == "assistant":
+                text_end = len(ids) - 1
+                if turn.weight:
+                    kinds[1:] = [int(Kind.REPLY)] * text_end
+            result.append(_EncodedTurn(turn, ids, kinds, text_end))
+        return result
+
+    def _example(self, dialogue: Dialogue, encoded: list[_EncodedTurn]) -> Example:
+        kept, dropped = _trim(encoded, self.max_length)
+        replies = [turn for turn in kept if turn.turn.role == "assistant" and turn.turn.weight]
+        return Example(
+            id=dialogue.id,
+            input_ids=[token for turn in kept for token in turn.ids],
+            kinds=[kind for turn in kept for kind in turn.kinds],
+            characters=sum(len(reply.turn.text) + 1 for reply in replies),
+            lost=sum(self._lost(reply) for reply in replies),
+            dropped=dropped,
+            cut=sum(turn.cut for turn in kept),
+            cut_replies=sum(reply.cut for reply in replies),
+        )
+
+    def _lost(self, reply: _EncodedTurn) -> int:
+        raw, back = reply.turn.text, self.decode(reply.ids)
+        if raw == back:
+            return 0
+        blocks = SequenceMatcher(None, raw, back, autojunk=False).get_matching_blocks()
+        return len(raw) - sum(block.size for block in blocks)
+
+
+def _trim(turns: list[_EncodedTurn], limit: int) -> tuple[list[_EncodedTurn], int]:
+    """Fit encoded turns into `limit` tokens; returns what is kept and the number of dropped exchanges."""
+    surplus = sum(len(turn.ids) for turn in turns) - limit
+    if surplus <= 0:
+        return turns, 0
+    system = [turn for turn in turns[:1] if turn.turn.role == "system"]
+    exchanges = _exchanges(turns[len(system) :])
+    dropped = 0
+    while surplus > 0 and len(exchanges) > 1:
+        surplus -= sum(len(turn.ids) for turn in exchanges.pop(0))
+        dropped += 1
+    kept = system + [turn for exchange in exchanges for turn in exchange]
+    replies_last = sorted(kept, key=lambda turn: turn.turn.role == "assistant")
+    for turn in replies_last:
+        if surplus > 0:
+            surplus -= turn.shorten(surplus)
+    return kept, dropped
+
+
+def _exchanges(turns: list[_EncodedTurn]) -> list[list[_EncodedTurn]]:
+    """Cut a conversation where the user speaks after a reply."""
+    exchanges: list[list[_EncodedTurn]] = []
+    previous = None
+    for turn in turns:
+        if not exchanges or (turn.turn.role == "user" and previous == "assistant"):
+            exchanges.append([])
+        exchanges[-1].append(turn)
+        previous = turn.turn.role
+    return exchanges
