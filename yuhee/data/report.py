@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from yuhee.data.dialogue import Dialogue
@@ -43,4 +43,4 @@ class ReadReport:
             yield dialogue
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**vars(self), "labels": dict(sorted(self.labels.items()))}

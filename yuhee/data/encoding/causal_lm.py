@@ -146,6 +146,10 @@ class CausalLMEncoder:
         kept, _ = _trim(encoded, (max_length or self.max_length) - 1)
         return [token for turn in kept for token in turn.ids] + [self.markers[ASSISTANT]]
 
+    def turn_ids(self, turn: Turn) -> list[int]:
+        """Ids of one turn; a conversation's are those of its turns one after another."""
+        return self._encode_turns([turn])[0].ids
+
     def decode(self, ids: Sequence[int]) -> str:
         """Text of a reply's tokens, as people type it; control markers are left out, line breaks come back."""
         lines: list[list[int]] = [[]]

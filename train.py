@@ -1,0 +1,31 @@
+"""python train.py [model=…] [data=…] [key=value …]: the configuration is `conf/`, the work `yuhee.training.train`."""
+
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from yuhee.errors import UserError
+from yuhee.training import Interrupted, config_dir, parse_config, prepare, print_summary, train
+
+
+@hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")
+def main(config: DictConfig) -> float:
+    """Train one model; returns the figure that a sweeper minimises."""
+    try:
+        result = train(parse_config(config), Path(HydraConfig.get().runtime.output_dir))
+    except UserError as error:
+        print(f"오류: {error}", file=sys.stderr)
+        sys.exit(130 if isinstance(error, Interrupted) else 1)
+    print_summary(result)
+    return float(result.metrics[config.optimized_metric])
+
+
+if __name__ == "__main__":
+    try:
+        sys.argv[1:] = prepare(sys.argv[1:])
+    except UserError as error:
+        sys.exit(f"오류: {error}")
+    main()

@@ -1,0 +1,175 @@
+"""A finished model as one folder, which plain `transformers` reads as well as yuhee."""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+
+from yuhee.data.encoding.causal_lm import CausalLMEncoder
+from yuhee.data.encoding.chat_template import chat_template
+from yuhee.data.encoding.markers import END, PAD
+from yuhee.data.encoding.tokenizer import parse_tokenizer
+from yuhee.errors import UserError
+from yuhee.model_card import model_card
+
+FORMAT = "yuhee-bundle/1"
+CHECKPOINT_FORMAT = "yuhee-checkpoint/1"
+# What a conversation sounds best with: free enough not to loop, close enough to make sense.
+SAMPLING = {"do_sample": True, "temperature": 0.7, "top_p": 0.9, "repetition_penalty": 1.15, "max_new_tokens": 64}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded model: network (in evaluation mode), encoder, and the facts of `yuhee.json`."""
+
+    network: PreTrainedModel
+    encoder: CausalLMEncoder
+    facts: Mapping[str, Any]
+
+
+def save_bundle(model: Model, folder: Path, figures: Mapping[str, float]) -> None:
+    """Write the folder whole, or leave what was there.
+
+    It holds safetensors weights, tokenizer files that name `PreTrainedTokenizerFast` (transformers 4.x and engines
+    built on it do not know the class that 5.x would name), `chat_template.jinja`, generation settings with the stop
+    token, `yuhee.json` and a model card.
+
+    Raises:
+        UserError: the disk is full or read-only.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".bundle-") as name:
+            building = Path(name) / "bundle"
+            building.mkdir()
+            _write(model, building, figures)
+            if folder.exists():
+                folder.rename(Path(name) / "old")
+            building.rename(folder)
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
+        raise UserError(
+            f"{folder}: 모델을 저장하지 못했습니다({reason}). 체크포인트는 남아 있으니 공간을 비우고 다시 해 주세요."
+        ) from None
+
+
+def load(path: str | Path) -> Model:
+    """Load a bundle, a run folder or a `.ckpt`, without configuration, network or unsafe pickle.
+
+    A run folder gives its bundle, or while there is none its best or last checkpoint.
+
+    Raises:
+        UserError: nothing there, or a file that is broken, foreign or unsafe.
+    """
+    place = Path(path).expanduser()
+    if place.is_dir():
+        for candidate in (place, place / "bundle"):
+            if (candidate / "yuhee.json").is_file():
+                return _load_bundle(candidate)
+        for name in ("best.ckpt", "last.ckpt", "previous.ckpt"):
+            if (place / "checkpoints" / name).is_file():
+                return load_checkpoint(place / "checkpoints" / name)
+        raise UserError(f"{place}: 모델이 없습니다. 실행 폴더나 bundle/ 폴더, .ckpt 파일을 주세요.")
+    if not place.exists():
+        raise UserError(f"{place}: 그런 파일이나 폴더가 없습니다. outputs/ 아래의 실행 폴더를 주세요.")
+    return load_checkpoint(place)
+
+
+def load_checkpoint(path: Path) -> Model:
+    """Load the model of a `.ckpt`; the file is read as data only (`weights_only`).
+
+    Raises:
+        UserError: broken, foreign or unsafe.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        description = checkpoint["yuhee"]
+        if description["format"] != CHECKPOINT_FORMAT:
+            raise UserError(f"{path}: 다른 판의 체크포인트입니다({description['format']}). 그 판의 yuhee로 열어 주세요.")
+        network = _network(description["network"])
+        prefix = "network."
+        weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
+        network.load_state_dict(weights)
+        return _model(network, parse_tokenizer(description["tokenizer"]), description)
+    except UserError:
+        raise
+    except Exception:  # whatever a foreign file makes torch say, it means the same to the user
+        raise UserError(
+            f"{path}: yuhee의 체크포인트가 아니거나 손상된 파일이라 열지 않았습니다. 코드를 실행할 수 있는 파일은 받지 않습니다."
+        ) from None
+
+
+def _load_bundle(folder: Path) -> Model:
+    try:
+        facts = json.loads((folder / "yuhee.json").read_text(encoding="utf-8"))
+        if facts["format"] != FORMAT:
+            raise UserError(f"{folder}: 다른 판의 모델입니다({facts['format']}). 그 판의 yuhee로 열어 주세요.")
+        network, info = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, output_loading_info=True
+        )
+        if info["missing_keys"]:
+            raise ValueError("weights are missing")
+        tokenizer = parse_tokenizer((folder / "tokenizer.json").read_text(encoding="utf-8"))
+        return _model(network, tokenizer, facts)
+    except UserError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0][:160]
+        raise UserError(f"{folder}: 모델 폴더가 손상되어 열 수 없습니다({reason}).") from None
+
+
+def _network(config: dict[str, Any]) -> PreTrainedModel:
+    values = {key: value for key, value in config.items() if key not in ("auto_map", "transformers_version")}
+    return AutoModelForCausalLM.from_config(AutoConfig.for_model(**values), dtype=torch.float32)
+
+
+def _model(network: PreTrainedModel, tokenizer: Tokenizer, facts: Mapping[str, Any]) -> Model:
+    settings = facts["encoder"]
+    if settings["kind"] != CausalLMEncoder.kind:
+        raise UserError(f"이 판의 yuhee는 {settings['kind']} 모델을 모릅니다. 새 판으로 열어 주세요.")
+    encoder = CausalLMEncoder(tokenizer, **{key: settings[key] for key in ("max_length", "emotion", "punctuation")})
+    drop = ("network", "tokenizer")
+    return Model(network.eval(), encoder, {key: value for key, value in facts.items() if key not in drop})
+
+
+def _write(model: Model, folder: Path, figures: Mapping[str, float]) -> None:
+    markers = model.encoder.markers
+    model.network.generation_config = GenerationConfig(
+        **SAMPLING, eos_token_id=markers[END], pad_token_id=markers[PAD], bos_token_id=markers[END]
+    )
+    model.network.save_pretrained(folder, safe_serialization=True)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=model.encoder.tokenizer,
+        eos_token=END,
+        pad_token=PAD,
+        clean_up_tokenization_spaces=False,
+        model_max_length=model.network.config.max_position_embeddings,
+    )
+    tokenizer.chat_template = chat_template(model.encoder)
+    tokenizer.save_pretrained(folder)
+    _name_known_class(folder / "tokenizer_config.json")
+    facts = {**model.facts, "format": FORMAT, "figures": dict(figures)}
+    (folder / "yuhee.json").write_text(json.dumps(facts, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(model_card(facts), encoding="utf-8")
+
+
+def _name_known_class(file: Path) -> None:
+    config = json.loads(file.read_text(encoding="utf-8"))
+    config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    for key in ("is_local", "local_files_only", "backend"):
+        config.pop(key, None)
+    file.write_text(json.dumps(config, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+

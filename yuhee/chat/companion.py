@@ -1,0 +1,114 @@
+"""`yuhee.load(path)`: a companion to talk with from Python."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from yuhee import bundle
+from yuhee.chat.engine import Decoding, Engine
+from yuhee.chat.session import Memory, Session
+from yuhee.data.dialogue import Turn
+from yuhee.errors import UserError
+
+Messages = Sequence[Mapping[str, Any]]
+
+
+def load(path: str | Path) -> "Companion":
+    """Load a bundle, a run folder or a `.ckpt`; needs no configuration and no network, and runs no code from it.
+
+    Raises:
+        UserError: nothing there, or a file that is broken, foreign or unsafe.
+    """
+    return Companion(bundle.load(path))
+
+
+class Companion:
+    """유희지희 as one model speaks her.
+
+    Attributes:
+        model: network, encoder and facts.
+        engine: its cache stays warm from one reply to the next.
+    """
+
+    def __init__(self, model: bundle.Model) -> None:
+        if torch.cuda.is_available():
+            model.network.to("cuda")
+        self.model = model
+        self.engine = Engine(model.network, model.encoder)
+
+    @property
+    def emotion_labels(self) -> list[str]:
+        """Labels that `emotion=` takes; none if the model was trained without."""
+        return list(self.model.facts.get("emotion_labels", [])) if self.model.encoder.emotion == "label" else []
+
+    def reply(self, message: str | Messages, *, emotion: str | None = None, seed: int | None = None, **options: Any) -> str:
+        """Answer a message, or the last message of a conversation.
+
+        Args:
+            message: what the user says, or messages `{"role", "content", "emotion"?}` that end with the user's.
+            emotion: label of the user's last message.
+            seed: of the sampling; the same seed gives the same reply.
+            options: fields of `Decoding`: greedy, temperature, top_p, max_new_tokens, …
+
+        Raises:
+            UserError: an empty message, an unknown emotion or option, or a conversation that does not end with the user.
+        """
+        return "".join(self.stream(message, emotion=emotion, seed=seed, **options))
+
+    def stream(
+        self, message: str | Messages, *, emotion: str | None = None, seed: int | None = None, **options: Any
+    ) -> Iterator[str]:
+        """Like `reply`, in pieces as they are generated."""
+        decoding = _decoding(options)
+        turns = self._turns(message, emotion)
+        session = self.session()
+        session.restore(turns[:-1])
+        return session.say(turns[-1], decoding, seed)
+
+    def session(self, exchanges: int | None = None) -> Session:
+        """A new conversation.
+
+        Args:
+            exchanges: how many of them a reply looks back on; by default as many as the training dialogues had.
+        """
+        longest = self.model.facts.get("longest", {})
+        known = longest.get("exchanges", 1) - 1
+        memory = Memory(known if exchanges is None else exchanges, longest.get("tokens", self.model.encoder.max_length))
+        return Session(self.engine, self.model.encoder, memory)
+
+    def check_emotion(self, emotion: str | None) -> None:
+        """Refuse a label that the model was not trained with.
+
+        Raises:
+            UserError: with the labels there are.
+        """
+        if emotion is not None and emotion not in self.emotion_labels:
+            known = ", ".join(self.emotion_labels) or "없음: 감정 없이 학습한 모델입니다"
+            raise UserError(f"emotion={emotion}: 이 모델이 모르는 감정입니다(있는 것: {known}).")
+
+    def _turns(self, message: str | Messages, emotion: str | None) -> list[Turn]:
+        self.check_emotion(emotion)
+        messages: Messages = [{"role": "user", "content": message}] if isinstance(message, str) else message
+        try:
+            turns = [Turn(m["role"], m["content"], emotion=m.get("emotion")) for m in messages]
+        except (KeyError, TypeError, AttributeError):
+            raise UserError("대화는 {'role': …, 'content': …} 꼴의 메시지 목록이어야 합니다.") from None
+        except ValueError as error:
+            raise UserError(f"메시지를 읽을 수 없습니다({error}). 빈 글인지, role이 user나 assistant인지 확인해 주세요.") from None
+        if not turns or turns[-1].role != "user":
+            raise UserError("대화의 마지막 메시지는 사용자(role: user)의 것이어야 합니다.")
+        if emotion is not None:
+            turns[-1] = Turn("user", turns[-1].text, emotion=emotion)
+        return turns
+
+
+def _decoding(options: Mapping[str, Any]) -> Decoding:
+    try:
+        decoding = Decoding(**options)
+    except TypeError:
+        known = ", ".join(Decoding.__dataclass_fields__)
+        raise UserError(f"{', '.join(options)}: 모르는 옵션이 있습니다(있는 것: {known}).") from None
+    decoding.check()
+    return decoding

@@ -1,0 +1,66 @@
+"""What `conf/data/*.yaml` may say."""
+
+from typing import Annotated, Any, Literal
+
+from hydra.utils import instantiate
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from yuhee.data.corpus import Corpus, read_corpus
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are errors, numbers typed as paths stay text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+
+
+class SplitConfig(Section):
+    by: Literal["group", "row"] = "group"
+    seed: int = 0
+    ratios: tuple[Positive, Positive, Positive] = (0.8, 0.1, 0.1)
+
+    @field_validator("ratios")
+    @classmethod
+    def _sum_to_one(cls, ratios: tuple[float, float, float]) -> tuple[float, float, float]:
+        if abs(sum(ratios) - 1) > 1e-6:
+            raise ValueError(f"합이 1이어야 합니다(지금 {sum(ratios):g})")
+        return ratios
+
+
+class NormalizeConfig(Section):
+    punctuation: Literal["keep", "strip"] = "keep"
+
+
+class DataConfig(Section):
+    """Keys of `data.*`.
+
+    Attributes:
+        name: the corpus.
+        reader: `_target_` of a reader and its own options.
+        path: the user's file or folder, None where the reader knows.
+        batch_size: dialogues per rank and micro-batch.
+        max_length: of an example, in tokens.
+        epochs: a sensible length of training for this corpus; `trainer.max_epochs` follows it.
+        emotion: `label` fills the emotion slot, `none` leaves it empty.
+    """
+
+    name: str
+    reader: dict[str, Any]
+    path: str | None = None
+    batch_size: int = Field(32, gt=0)
+    max_length: int = Field(192, ge=8)
+    num_workers: int = Field(0, ge=0)
+    epochs: int = Field(10, gt=0)
+    emotion: Literal["label", "none"] = "label"
+    split: SplitConfig = SplitConfig()
+    normalize: NormalizeConfig = NormalizeConfig()
+
+    def read(self) -> Corpus:
+        """Read the corpus.
+
+        Raises:
+            UserError: it cannot be read, or holds no dialogue.
+        """
+        return read_corpus(self.name, instantiate(self.reader, _partial_=True), self.path)

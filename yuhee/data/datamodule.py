@@ -1,0 +1,131 @@
+"""DialogueDataModule: split dialogues → encode (cached) → bucket → collate."""
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader, Sampler
+
+from yuhee.data.batching import Batch, Collate, EpochBatches, SortedBatches
+from yuhee.data.encoding.causal_lm import CausalLMEncoder
+from yuhee.data.encoding.markers import PAD
+from yuhee.data.example_store import ExampleStore, encode_cached
+from yuhee.data.splits import SPLITS, Split
+
+log = logging.getLogger(__name__)
+
+CACHE_FORMAT = "examples/1"
+
+
+class DialogueDataModule(pl.LightningDataModule):
+    """Batches of an encoded corpus, deterministic in the seed on any number of workers and ranks.
+
+    Args:
+        split: the dialogues.
+        encoder: makes examples of them.
+        cache: folder in which the encoded examples are kept, under a name made of corpus, split and encoder.
+        cache_key: identifies corpus and split.
+        batch_size: dialogues per rank and micro-batch.
+        num_workers: loader processes.
+        seed: of the order of training batches.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        encoder: CausalLMEncoder,
+        *,
+        cache: Path,
+        cache_key: str,
+        batch_size: int,
+        num_workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.split = split
+        self.encoder = encoder
+        self.cache = cache / _key(cache_key, encoder)
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.seed = seed
+        self.examples: dict[str, ExampleStore] = {}
+        self.train_batches: EpochBatches | None = None
+        self._resume_at = (0, 0)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Encode or open the cache.
+
+        Raises:
+            UserError: no reply fits into `data.max_length`, or the cache cannot be written.
+        """
+        if self.examples:
+            return
+        splits = {name: getattr(self.split, name) for name in SPLITS}
+        self.examples = encode_cached(splits, self.encoder.encode, self.cache)
+        self._warn_of_cuts()
+
+    def total(self, column: str) -> int:
+        """Sum of a numeric column of the examples over all splits."""
+        return sum(store.total(column) for store in self.examples.values())
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        rank, world_size = self._place()
+        store = self.examples["train"]
+        self.train_batches = EpochBatches(store.lengths, self.batch_size, self.seed, rank, world_size)
+        self.train_batches.set_epoch(*self._resume_at)
+        return self._loader(store, self.train_batches)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        return self._evaluation_loader("val")
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        return self._evaluation_loader("test")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Position in the training data: epoch, and batches of it that were trained on."""
+        if self.trainer is None:
+            return {}
+        return {
+            "epoch": self.trainer.current_epoch,
+            "batches": self.trainer.fit_loop.epoch_loop.batch_progress.current.completed,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._resume_at = (state_dict["epoch"], state_dict["batches"])
+
+    def _evaluation_loader(self, name: str) -> DataLoader[Batch]:
+        store = self.examples[name]
+        return self._loader(store, SortedBatches(store.lengths, self.batch_size, *self._place()))
+
+    def _loader(self, store: ExampleStore, batches: Sampler[list[int]]) -> DataLoader[Batch]:
+        return DataLoader(
+            store,  # type: ignore[arg-type]
+            batch_sampler=batches,
+            collate_fn=Collate(self.encoder.markers[PAD]),
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            # its own generator: making an iterator must not move the random numbers that dropout draws from
+            generator=torch.Generator().manual_seed(self.seed),
+        )
+
+    def _place(self) -> tuple[int, int]:
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    def _warn_of_cuts(self) -> None:
+        dropped, cut, cut_replies = (self.total(column) for column in ("dropped", "cut", "cut_replies"))
+        if dropped or cut:
+            log.warning(
+                "data.max_length=%d 토큰을 넘는 대화가 있어 오래된 주고받음 %d개를 빼고 글 %d개(그중 답 %d개)를 잘랐습니다. "
+                "메모리가 되면 data.max_length를 늘려 주세요.",
+                self.encoder.max_length, dropped, cut, cut_replies,
+            )
+
+
+def _key(cache_key: str, encoder: CausalLMEncoder) -> str:
+    parts = [CACHE_FORMAT, cache_key, json.dumps(encoder.settings, sort_keys=True), encoder.tokenizer.to_str()]
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()

@@ -1,0 +1,1 @@
+"""LightningModules, one per family, and the pure functions they share."""

@@ -1,0 +1,274 @@
+"""Causal language models (KoGPT2, the same architecture from scratch) that learn the replies of dialogues."""
+
+import json
+import math
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
+
+from yuhee.data.batching import Batch
+from yuhee.data.config import DataConfig, Section
+from yuhee.data.encoding.causal_lm import CausalLMEncoder
+from yuhee.data.encoding.markers import END, PAD
+from yuhee.data.encoding.tokenizer import train_tokenizer
+from yuhee.data.splits import Split
+from yuhee.errors import UserError
+from yuhee.model_card import licence
+from yuhee.models.losses import next_token_nll, with_context
+from yuhee.models.metrics import ReplyTotals, Step
+from yuhee.models.optim import adamw, learning_rates, scale_and_clip
+from yuhee.models.pretrained import check_vocabulary, load_causal_lm, load_tokenizer
+
+CHECKPOINT_FORMAT = "yuhee-checkpoint/1"
+# A micro-batch returns a sum over tokens; this keeps it near a mean's size, so that fp16 gradients do not overflow.
+_UNIT = 1024.0
+
+
+class CausalLMConfig(Section):
+    """Keys of `model.*`.
+
+    Attributes:
+        pretrained: hub id or folder of the checkpoint to start from.
+        tokenizer: hub id, folder or file; by default where `pretrained` is.
+        from_scratch: random weights in the shape of `network`.
+        vocab_size: of the tokenizer trained on the training split where none is given, in tokens.
+        network: `transformers.GPT2Config` values for a model from scratch.
+        lr: peak learning rate.
+        warmup_ratio: share of the optimizer steps.
+        schedule: what follows the warm-up: a half cosine to zero, or the peak rate to the end.
+        context_loss_weight: of a token of the user's words; a reply's token weighs 1.
+    """
+
+    target: str = Field(alias="_target_")
+    pretrained: str | None = None
+    tokenizer: str | None = None
+    from_scratch: bool = False
+    vocab_size: int | None = Field(None, ge=300)
+    network: dict[str, Any] = Field(default_factory=dict)
+    lr: float = Field(gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    warmup_ratio: float = Field(0.1, ge=0, le=1)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    context_loss_weight: float = Field(0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _has_a_source(self) -> "CausalLMConfig":
+        if not self.from_scratch and self.pretrained is None:
+            raise ValueError("model.pretrained에 체크포인트를 주거나 model.from_scratch=true로 두세요")
+        if not (self.tokenizer or self.pretrained or self.vocab_size):
+            raise ValueError("model.tokenizer에 토크나이저를 주거나 model.vocab_size로 새로 학습하세요")
+        return self
+
+
+class CausalLM(pl.LightningModule):
+    """A causal language model with a masked mean loss.
+
+    The loss of an optimizer step is the summed weighted NLL over all ranks and micro-batches of the step, divided
+    by their summed weights; a mean of per-rank means would be another objective. Figures count replies only.
+
+    Args:
+        network: the `transformers` model.
+        encoder: of the dialogues it learns from; saved with it.
+        config: learning rate and weights.
+        facts: plain values about data and licence that travel with every checkpoint.
+    """
+
+    Config = CausalLMConfig
+    family = "causal_lm"
+
+    def __init__(
+        self, network: PreTrainedModel, encoder: CausalLMEncoder, config: CausalLMConfig, facts: dict[str, Any]
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.encoder = encoder
+        self.config = config
+        self.facts = facts
+        self.epoch = Step()
+        self.step_figures: dict[str, float] = {}
+        self._step = Step()
+        self._step_ids: list[str] = []
+        self._evaluated = ReplyTotals()
+
+    @staticmethod
+    def make_encoder(config: CausalLMConfig, data: DataConfig, split: Split) -> CausalLMEncoder:
+        """The encoder for this model, with the checkpoint's tokenizer or one trained on the training split."""
+        place = config.tokenizer or config.pretrained
+        if place is not None:
+            tokenizer = load_tokenizer(place, "model.tokenizer" if config.tokenizer else "model.pretrained")
+        else:
+            texts = (turn.text for dialogue in split.train for turn in dialogue.turns)
+            tokenizer = train_tokenizer(texts, config.vocab_size or 0)
+        return CausalLMEncoder(
+            tokenizer, max_length=data.max_length, emotion=data.emotion, punctuation=data.normalize.punctuation
+        )
+
+    @classmethod
+    def create(cls, config: CausalLMConfig, encoder: CausalLMEncoder, facts: dict[str, Any]) -> "CausalLM":
+        """Load or initialise the network.
+
+        Raises:
+            UserError: the checkpoint cannot be read, or does not fit the tokenizer or `data.max_length`.
+        """
+        if config.from_scratch:
+            network: PreTrainedModel = _from_scratch(config.network, encoder)
+        else:
+            assert config.pretrained is not None  # the config's own rule
+            network = load_causal_lm(config.pretrained, "model.pretrained")
+            check_vocabulary(network, encoder.tokenizer, "model.tokenizer")
+        limit = network.config.max_position_embeddings
+        if encoder.max_length > limit:
+            raise UserError(
+                f"data.max_length={encoder.max_length}: 이 모델은 {limit} 토큰까지만 읽습니다. data.max_length를 줄여 주세요."
+            )
+        return cls(network, encoder, config, facts)
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        """(batch, length) ids, padded on the right → (batch, length, width) last states.
+
+        No attention mask: a causal model never looks right, so padding cannot reach a real token.
+        """
+        states: Tensor = self.network.base_model(input_ids, use_cache=False).last_hidden_state
+        return states
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        reply_nll, context_nll = self._nll(batch)
+        share = self.config.context_loss_weight
+        loss = reply_nll.sum() + share * context_nll.sum()
+        weight = len(reply_nll) + share * len(context_nll)
+        objective, replies = torch.stack([loss.detach(), reply_nll.detach().sum()]).tolist()
+        if not math.isfinite(objective):
+            raise self._non_finite("손실", batch["ids"])
+        self._step.add(objective, weight, _totals(replies, len(reply_nll), batch))
+        self._step_ids = [*self._step_ids, *batch["ids"]]
+        # Lightning divides by the number of micro-batches and DDP by the number of ranks: both are undone here,
+        # and `configure_gradient_clipping` divides the gradients by the weight of the whole step.
+        return loss * (self.trainer.accumulate_grad_batches * self.trainer.world_size / _UNIT)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Normalise the step's gradients by its weight over all ranks, and clip their norm, in one pass."""
+        step, self._step = self._reduced(self._step), Step()
+        norm = scale_and_clip(self.parameters(), _UNIT / max(step.weight, 1.0), gradient_clip_val)
+        if not torch.isfinite(norm) and self.trainer.precision != "16-mixed":  # there the scaler skips such a step
+            raise self._non_finite("기울기", self._step_ids)
+        self._step_ids = []
+        self.epoch.add(step.objective, step.weight, step.replies)
+        self.step_figures = {
+            **step.figures("train"),
+            "train/lr": optimizer.param_groups[0]["lr"],
+            "train/grad_norm": float(norm),
+        }
+
+    def on_train_epoch_start(self) -> None:
+        self.epoch = Step()
+
+    def on_validation_epoch_start(self) -> None:
+        self._evaluated = ReplyTotals()
+
+    on_test_epoch_start = on_validation_epoch_start
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        nll = next_token_nll(self(batch["input_ids"]), batch["labels"], self.network.get_output_embeddings())
+        self._evaluated += _totals(nll.sum().item(), len(nll), batch)
+
+    test_step = validation_step
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_evaluation("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._log_evaluation("test")
+
+    def configure_optimizers(self) -> Any:
+        optimizer = adamw(self, self.config.lr, self.config.weight_decay)
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = learning_rates(optimizer, self.config.schedule, round(self.config.warmup_ratio * steps), steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["yuhee"] = self.description()
+        checkpoint["epoch_so_far"] = self.epoch.as_list()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        saved = checkpoint.get("yuhee", {})
+        if saved.get("tokenizer") != self.encoder.tokenizer.to_str():
+            raise UserError(
+                "체크포인트의 어휘가 지금 설정의 토크나이저와 다릅니다. 같은 data와 model 설정으로 이어 가거나 새로 시작해 주세요."
+            )
+        self.epoch = Step.from_list(checkpoint["epoch_so_far"])
+
+    def description(self) -> dict[str, Any]:
+        """Plain values from which the model can be built again without configuration or network."""
+        return {
+            "format": CHECKPOINT_FORMAT,
+            "family": self.family,
+            "network": json.loads(self.network.config.to_json_string(use_diff=False)),
+            "tokenizer": self.encoder.tokenizer.to_str(),
+            "encoder": self.encoder.settings,
+            "licence": licence(self.facts.get("pretrained"), self.network.config),
+            **self.facts,
+        }
+
+    def _nll(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """NLL of the reply tokens, and of the context tokens if they count, in nats."""
+        states, projection = self(batch["input_ids"]), self.network.get_output_embeddings()
+        if not self.config.context_loss_weight:
+            nll = next_token_nll(states, batch["labels"], projection)
+            return nll, nll[:0]
+        labels, is_reply = with_context(batch["labels"], batch["context_labels"])
+        nll = next_token_nll(states, labels, projection)
+        return nll[is_reply], nll[~is_reply]
+
+    def _log_evaluation(self, split: str) -> None:
+        figures = self._reduced(Step(replies=self._evaluated)).replies.figures(split)
+        # Lightning's own step for loggers drifts after a resume
+        self.log_dict(figures, prog_bar=split == "val", logger=False)
+        for logger in self.trainer.loggers:
+            logger.log_metrics({"epoch": self.trainer.current_epoch, **figures}, self.trainer.global_step)
+
+    def _reduced(self, step: Step) -> Step:
+        """Sums over all ranks."""
+        if self.trainer.world_size == 1:
+            return step
+        sums = torch.tensor(step.as_list(), dtype=torch.float32, device=self.device)
+        return Step.from_list(self.trainer.strategy.reduce(sums, reduce_op="sum").tolist())
+
+    def _non_finite(self, what: str, ids: list[str]) -> UserError:
+        shown = ", ".join(ids[:5]) + (" …" if len(ids) > 5 else "")
+        return UserError(
+            f"{self.trainer.global_step + 1}번째 스텝에서 {what}이(가) 유한하지 않아 멈췄습니다(대화 {shown}). "
+            f"마지막 체크포인트는 그대로입니다. model.lr를 낮추거나(지금 {self.config.lr:g}) precision=32-true로 다시 해 보세요."
+        )
+
+
+def _from_scratch(values: dict[str, Any], encoder: CausalLMEncoder) -> GPT2LMHeadModel:
+    """A GPT-2 with random weights for the encoder's vocabulary.
+
+    Raises:
+        UserError: an unknown or impossible value in `model.network`.
+    """
+    if unknown := sorted(set(values) - set(GPT2Config().to_dict())):
+        raise UserError(f"model.network.{unknown[0]}: GPT-2 설정에 없는 이름입니다. transformers.GPT2Config의 이름을 쓰세요.")
+    ids = {
+        "bos_token_id": encoder.markers[END],
+        "eos_token_id": encoder.markers[END],
+        "pad_token_id": encoder.markers[PAD],
+    }
+    vocab_size = max(encoder.tokenizer.get_vocab().values()) + 1
+    try:
+        return GPT2LMHeadModel(GPT2Config(**{**values, **ids, "vocab_size": vocab_size}))
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise UserError(f"model.network: 이 값으로는 모델을 만들 수 없습니다({error}).") from None
+
+
+def _totals(nll: float, tokens: int, batch: Batch) -> ReplyTotals:
+    return ReplyTotals(nll, tokens, float(batch["characters"].sum()), float(batch["lost"].sum()))

@@ -1,0 +1,102 @@
+"""Checkpoints by hub id or local folder. Nothing here runs code from a checkpoint."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
+from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from yuhee.data.encoding.tokenizer import parse_tokenizer
+from yuhee.errors import UserError
+
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
+
+
+def load_tokenizer(place: str, key: str) -> Tokenizer:
+    """Read `tokenizer.json` itself, from a folder, a file or the hub.
+
+    `AutoTokenizer` would rebuild KoGPT2's, which lacks a `tokenizer_config.json`, as a byte-level GPT-2 tokenizer
+    and drop every Hangul syllable without a word.
+
+    Args:
+        place: hub id, folder, or the file.
+        key: the configuration key that named it, for messages.
+
+    Raises:
+        UserError: nothing there, or not a tokenizer.
+    """
+    local = Path(place).expanduser()
+    file = local / "tokenizer.json" if local.is_dir() else local
+    if not file.is_file():
+        if local.is_dir():
+            raise UserError(f"{key}={place}: 폴더에 tokenizer.json이 없습니다. 토크나이저가 든 폴더를 주세요.")
+        file = Path(_from_hub(place, key))
+    try:
+        return parse_tokenizer(file.read_text(encoding="utf-8"))
+    except (ValueError, OSError):
+        raise UserError(f"{file}: 토크나이저 파일이 아닙니다. {key}를 확인해 주세요.") from None
+
+
+def load_causal_lm(place: str, key: str) -> PreTrainedModel:
+    """Read a causal language model's weights in float32, from a folder or the hub.
+
+    Raises:
+        UserError: nothing there, no network, or weights of another architecture.
+    """
+    local = Path(place).expanduser()
+    if local.is_dir():
+        if not (local / "config.json").is_file():
+            raise UserError(f"{key}={place}: 폴더에 config.json이 없습니다. 모델이 든 폴더를 주세요.")
+        place = str(local)
+    else:
+        _from_hub(place, key, "config.json")
+    try:
+        model, info = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32, output_loading_info=True)
+    except Exception as error:  # corrupt files surface as many types, all of them the folder's fault
+        raise UserError(f"{key}={place}: 모델을 읽을 수 없습니다({_first_sentence(error)}).") from None
+    if missing := sorted(info["missing_keys"]):
+        raise UserError(
+            f"{key}={place}: 가중치 파일에 {missing[0]} 등 {len(missing)}개가 없습니다. "
+            "생성 모델(causal LM)의 온전한 체크포인트를 주세요."
+        )
+    return model
+
+
+def check_vocabulary(model: PreTrainedModel, tokenizer: Tokenizer, where: str) -> None:
+    """Refuse a tokenizer whose ids the model has no embedding for.
+
+    Raises:
+        UserError: the vocabularies do not fit.
+    """
+    rows, ids = model.get_input_embeddings().num_embeddings, max(tokenizer.get_vocab().values()) + 1
+    if ids > rows:
+        raise UserError(
+            f"{where}: 모델의 어휘는 {rows}개인데 토크나이저는 {ids}개를 씁니다. 같은 체크포인트의 토크나이저를 주세요."
+        )
+
+
+def _from_hub(place: str, key: str, name: str = "tokenizer.json") -> str:
+    if not _HUB_ID.fullmatch(place):
+        raise UserError(f"{key}={place}: 그런 폴더가 없습니다. 경로를 확인해 주세요.")
+    try:
+        return hf_hub_download(place, name)
+    except LocalEntryNotFoundError:
+        raise UserError(
+            f"{key}={place}: 허브에 닿을 수 없고 받아 둔 것도 없습니다. 네트워크를 확인하거나 내려받은 폴더를 {key}에 주세요."
+        ) from None
+    except EntryNotFoundError:
+        raise UserError(f"{key}={place}: 허브의 이 모델에는 {name}이(가) 없습니다. 다른 모델을 골라 주세요.") from None
+    except (RepositoryNotFoundError, HFValidationError):
+        raise UserError(
+            f"{key}={place}: 그런 폴더도, 허브에 그런 모델도 없습니다(비공개라면 HF_TOKEN이 필요합니다). 이름을 확인해 주세요."
+        ) from None
+    except OSError as error:
+        raise UserError(f"{key}={place}: 허브에서 받지 못했습니다({_first_sentence(error)}).") from None
+
+
+def _first_sentence(error: Any) -> str:
+    return str(error).strip().split("\n")[0][:200]

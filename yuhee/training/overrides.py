@@ -1,0 +1,144 @@
+"""Command-line overrides as people type them, made into what Hydra's grammar accepts.
+
+Hydra 1.3 alone refuses Hangul, commas, parentheses and `=` in unquoted values, does not expand `~`, and stops at
+the first key it does not know.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from yuhee.errors import UserError
+from yuhee.training.config import find_problems, nearest, problems_error
+from yuhee.training.run_folder import new_run_folder, resume_folder
+
+PATH_KEYS = ("data.path", "model.pretrained", "model.tokenizer", "ckpt_path", "hydra.run.dir", "hydra.sweep.dir")
+_OVERRIDE = re.compile(r"(?P<sign>\+{0,2})(?P<key>[\w./@-]+)=(?P<value>.*)", re.DOTALL)
+
+OmegaConf.register_new_resolver("yuhee.new_run", new_run_folder, use_cache=True, replace=True)
+
+
+def config_dir() -> Path:
+    """`conf/`: inside an installed package, or at the top of a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "conf"
+    return installed if installed.is_dir() else package.parent / "conf"
+
+
+def compose_config(overrides: Sequence[str]) -> DictConfig:
+    """Compose `conf/train.yaml` outside `train.py`, for notebooks and the `yuhee` command.
+
+    Raises:
+        UserError: a wrong key, value or choice.
+    """
+    return _compose(prepare(overrides))
+
+
+def prepare(arguments: Sequence[str]) -> list[str]:
+    """Quote, expand and check command-line arguments; flags pass through.
+
+    `ckpt_path=last` without `hydra.run.dir` gets the folder of the newest unfinished run of this configuration.
+
+    Raises:
+        UserError: every unknown key, wrong type and wrong choice in one message; or nothing to resume.
+    """
+    multirun = any(flag in arguments for flag in ("-m", "--multirun"))
+    groups = _groups()
+    prepared, checked, problems = [], [], []
+    for argument in arguments:
+        match = _OVERRIDE.fullmatch(argument)
+        if argument.startswith(("-", "~")):
+            prepared.append(argument)
+        elif match is None:
+            problems.append(f"{argument}: '이름=값' 꼴이 아닙니다{nearest(argument, [f'data={d}' for d in groups['data']])}")
+        elif match["key"].startswith("hydra") or "@" in match["key"]:
+            prepared.append(f"{match['sign']}{match['key']}={_value(match['key'], match['value'], multirun)}")
+        elif match["key"] in groups:
+            if problem := _wrong_choice(match["key"], match["value"], groups):
+                problems.append(problem)
+            else:
+                prepared.append(f"{match['key']}={match['value']}")
+                checked.append(f"{match['key']}={match['value'].split(',')[0]}")
+        else:
+            # `++`: Hydra takes any key, and all unknown ones are reported together below
+            prepared.append(f"++{match['key']}={_value(match['key'], match['value'], multirun)}")
+            checked.append(_first_choice(prepared[-1]))
+    if _asks_for_help(arguments):
+        return prepared
+    config = _compose(checked)
+    problems += find_problems(config)
+    if problems:
+        raise problems_error(problems)
+    if config.ckpt_path == "last" and not any("hydra.run.dir=" in argument for argument in prepared):
+        prepared.append(f"hydra.run.dir={_quote(str(resume_folder(config)))}")
+    return prepared
+
+
+def _asks_for_help(arguments: Sequence[str]) -> bool:
+    return any(flag in arguments for flag in ("-h", "--help", "--hydra-help", "--version"))
+
+
+def _compose(overrides: Sequence[str]) -> DictConfig:
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(config_dir()), version_base="1.3"):
+            return compose("train", overrides=list(overrides))
+    except HydraException as error:
+        reason = str(error.__cause__ or error).strip().split("\n")[0]
+        raise UserError(f"설정을 읽을 수 없습니다: {reason}") from None
+
+
+def _groups() -> dict[str, list[str]]:
+    """Group → its choices, from the folders of `conf/`."""
+    return {
+        folder.name: sorted(file.stem for file in folder.glob("*.yaml") if not file.stem.startswith("_"))
+        for folder in config_dir().iterdir()
+        if folder.is_dir()
+    }
+
+
+def _wrong_choice(group: str, value: str, groups: dict[str, list[str]]) -> str | None:
+    for choice in value.split(","):
+        if choice not in groups[group] and not (choice == "null" and group in ("experiment", "debug")):
+            known = ", ".join(groups[group])
+            return f"{group}={choice}: 그런 선택은 없습니다{nearest(choice, groups[group])}. 있는 것: {known}"
+    return None
+
+
+def _value(key: str, value: str, multirun: bool) -> str:
+    """The value in Hydra's grammar: paths and whatever Hydra cannot parse become quoted text."""
+    if value in ("", "null") or value[0] in "'\"":
+        return value
+    if key in PATH_KEYS:
+        value = str(Path(value).expanduser()) if value.startswith("~") else value
+        sweep = multirun and "," in value and not Path(value).exists()
+        return value if sweep and _parses(f"{key}={value}") else _quote(value)
+    return value if _parses(f"{key}={value}") else _quote(value)
+
+
+def _parses(override: str) -> bool:
+    try:
+        OverridesParser.create().parse_override(override)
+    except HydraException:
+        return False
+    return True
+
+
+def _quote(value: str) -> str:
+    escaped = re.sub(r"(\\*)'", lambda m: m[1] * 2 + "\\'", value)
+    trailing = len(escaped) - len(escaped.rstrip("\\"))
+    return "'" + escaped + "\\" * trailing + "'"
+
+
+def _first_choice(override: str) -> str:
+    """For the check before a sweep: the first of several values."""
+    parsed = OverridesParser.create().parse_override(override)
+    if not parsed.is_sweep_override():
+        return override
+    return f"{override.split('=', 1)[0]}={next(iter(parsed.sweep_string_iterator()), 'null')}"

@@ -1,0 +1,235 @@
+"""One training run, from a configuration to a bundle."""
+
+import json
+import logging
+import sys
+import time
+import warnings
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import TQDMProgressBar
+from pytorch_lightning.utilities import rank_zero_only
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from transformers.utils import logging as transformers_logging
+
+from yuhee import bundle
+from yuhee.data.corpus import Corpus
+from yuhee.data.datamodule import DialogueDataModule
+from yuhee.data.splits import SPLITS, Split, split
+from yuhee.errors import UserError
+from yuhee.paths import cache_dir
+from yuhee.training.checkpoints import BEST, AtomicCheckpointIO, Checkpoints, readable_checkpoint
+from yuhee.training.config import TrainConfig
+from yuhee.training.loggers import make_loggers
+from yuhee.training.progress import LineProgress, StepFigures
+from yuhee.training.run_folder import locked
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a run leaves.
+
+    Attributes:
+        folder: of the run.
+        metrics: the content of `metrics.json`.
+        module: the LightningModule with the weights of `best.ckpt`.
+        bundle: folder that `yuhee.load` and plain `transformers` read.
+        split: the dialogues, for a look at what the model has not seen.
+    """
+
+    folder: Path
+    metrics: dict[str, Any]
+    module: pl.LightningModule
+    bundle: Path
+    split: Split
+
+
+def train(config: TrainConfig, folder: Path) -> TrainResult:
+    """Train, evaluate and save one model.
+
+    Args:
+        config: checked configuration.
+        folder: of the run; made if need be, held while the run lasts.
+
+    Raises:
+        UserError: any mistake or obstacle on the user's side; nothing already saved is lost.
+        Interrupted: Ctrl-C or SIGTERM, after saving.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder) if rank_zero_only.rank == 0 else nullcontext():
+        return _Run(config, folder).go()
+
+
+class _Run:
+    """The stages of a run, in order."""
+
+    def __init__(self, config: TrainConfig, folder: Path) -> None:
+        self.config = config
+        self.folder = folder
+        self.start = time.monotonic()
+
+    def go(self) -> TrainResult:
+        _quieten()
+        resume = self._checkpoint_to_resume()
+        pl.seed_everything(self.config.seed, workers=True, verbose=False)
+        corpus = self.config.data.read()
+        parts = split(corpus.dialogues, **dict(self.config.data.split))
+        self._write("read_report.json", {**corpus.report.as_dict(), "corpus_hash": corpus.hash})
+        data = self._data(corpus, parts)
+        figures = self._data_figures(corpus, parts, data)
+        module = self.config.family.create(self.config.model, data.encoder, self._facts(corpus, data))
+        checkpoints = Checkpoints(self.folder / "checkpoints", self.config.callbacks.checkpoint.every_n_steps)
+        steps = StepFigures()
+        trainer = self._trainer([checkpoints, steps], resume)
+        with checkpoints.signals():
+            trainer.fit(module, data, ckpt_path=resume, weights_only=True)
+            checkpoints.raise_if_interrupted()
+            figures |= module.epoch.figures("train") | steps.figures
+            figures |= _evaluate_best(trainer, module, data, checkpoints)
+            checkpoints.raise_if_interrupted()
+        figures |= {"corpus_hash": corpus.hash, "seconds": round(time.monotonic() - self.start, 1)}
+        if trainer.is_global_zero:
+            model = bundle.Model(module.network.eval(), data.encoder, module.description())
+            bundle.save_bundle(model, self.folder / "bundle", figures)
+        self._write("metrics.json", figures)
+        return TrainResult(self.folder, figures, module, self.folder / "bundle", parts)
+
+    def _data(self, corpus: Corpus, parts: Split) -> DialogueDataModule:
+        config = self.config.data
+        data = DialogueDataModule(
+            parts,
+            self.config.family.make_encoder(self.config.model, config, parts),
+            # personal text never leaves the run's own folder
+            cache=self.folder / "cache" if corpus.private else cache_dir() / "encoded",
+            cache_key=json.dumps([corpus.hash, config.split.model_dump()], sort_keys=True),
+            batch_size=config.batch_size,
+            num_workers=config.num_workers,
+            seed=self.config.seed,
+        )
+        data.setup()
+        return data
+
+    def _data_figures(self, corpus: Corpus, parts: Split, data: DialogueDataModule) -> dict[str, Any]:
+        overlap = parts.overlap()
+        lost = data.total("lost") / max(data.total("characters"), 1)
+        sizes = {f"data/{name}_dialogues": len(getattr(parts, name)) for name in SPLITS}
+        for note in corpus.report.notes:
+            log.info("%s: %s", corpus.report.source, note)
+        for line, reason in corpus.report.skipped[:5]:
+            log.warning("%s, %d번째 줄을 건너뜁니다: %s", corpus.report.source, line, reason)
+        if (rest := len(corpus.report.skipped) - 5) > 0:
+            log.warning("… 그 밖에 %d줄을 건너뜁니다. 모두 %s/read_report.json 에 있습니다.", rest, self.folder)
+        log.info("%s: 대화 %d개 → train %d, val %d, test %d", corpus.report.source, len(corpus.dialogues), *sizes.values())
+        log.info(
+            "train과 겹치는 몫: val 질문 %.1f%% 답 %.1f%%, test 질문 %.1f%% 답 %.1f%%; 토크나이저가 잃는 글자 %.3f%%",
+            *(100 * share for share in overlap.values()), 100 * lost,
+        )
+        return {**sizes, **overlap, "data/lost_characters": lost}
+
+    def _facts(self, corpus: Corpus, data: DialogueDataModule) -> dict[str, Any]:
+        """Plain values that travel with every checkpoint and bundle."""
+        model = self.config.model
+        pretrained = None if getattr(model, "from_scratch", False) else getattr(model, "pretrained", None)
+        return {
+            "model": type(model).__name__.removesuffix("Config"),
+            "pretrained": Path(pretrained).name if pretrained and Path(pretrained).exists() else pretrained,
+            "corpus": corpus.report.source,
+            "corpus_hash": corpus.hash,
+            "split": self.config.data.split.model_dump(mode="json"),
+            "emotion_labels": corpus.emotion_labels,
+            "private": corpus.private,
+            "longest": {
+                "tokens": int(data.examples["train"].lengths.max()),
+                "exchanges": max(len(dialogue.replies) for dialogue in data.split.train),
+            },
+        }
+
+    def _trainer(self, callbacks: list[pl.Callback], resume: Path | None) -> pl.Trainer:
+        on_terminal = sys.stderr.isatty()
+        progress: pl.Callback = TQDMProgressBar(refresh_rate=5) if on_terminal else LineProgress()
+        last_step = None if resume is None else torch.load(resume, weights_only=True, mmap=True)["global_step"]
+        ours = {
+            "precision": resolve_precision(self.config.precision, str(self.config.trainer.get("accelerator", "auto"))),
+            "logger": make_loggers(self.config.logger, self.folder, last_step, self._settings()),
+            "callbacks": [*callbacks, progress],
+            "plugins": [AtomicCheckpointIO()],
+            "default_root_dir": self.folder,
+            "enable_checkpointing": False,
+            "use_distributed_sampler": False,
+            "enable_progress_bar": on_terminal,
+            "enable_model_summary": False,
+            "num_sanity_val_steps": 0,
+        }
+        try:
+            return pl.Trainer(**{**ours, **self.config.trainer})
+        except (MisconfigurationException, ValueError, TypeError) as error:
+            reason = str(error).strip().split("\n")[0]
+            raise UserError(f"trainer: 이 설정으로는 학습할 수 없습니다({reason}).") from None
+
+    def _settings(self) -> dict[str, Any]:
+        """The configuration for trackers; where files lie on this machine stays here."""
+        settings = self.config.model_dump(mode="json", by_alias=True)
+        settings["data"].pop("path")
+        return settings
+
+    def _checkpoint_to_resume(self) -> Path | None:
+        path = self.config.ckpt_path
+        if path == "last":
+            return readable_checkpoint(self.folder)
+        if (self.folder / "checkpoints").exists():
+            raise UserError(
+                f"{self.folder}: 이 폴더에는 다른 실행이 있습니다. 이어 가려면 ckpt_path=last 를, 새로 하려면 다른 hydra.run.dir를 쓰세요."
+            )
+        if path is None:
+            return None
+        bundle.load_checkpoint(Path(path).expanduser())  # refuses what is missing, broken, foreign or unsafe
+        return Path(path).expanduser()
+
+    def _write(self, name: str, values: dict[str, Any]) -> None:
+        if rank_zero_only.rank == 0:
+            partial = self.folder / f".{name}.partial"
+            partial.write_text(json.dumps(values, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+            partial.replace(self.folder / name)
+
+
+def resolve_precision(precision: str, accelerator: str) -> str:
+    """`auto` becomes bf16-mixed where the hardware computes in bf16, else 32-true; others stay."""
+    if precision != "auto":
+        return precision
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif accelerator in ("auto", "cpu") and not torch.backends.mps.is_available():
+        has_bf16 = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    else:
+        has_bf16 = False
+    return "bf16-mixed" if has_bf16 else "32-true"
+
+
+def _evaluate_best(
+    trainer: pl.Trainer, module: pl.LightningModule, data: DialogueDataModule, checkpoints: Checkpoints
+) -> dict[str, Any]:
+    """Figures of the best weights, which the module holds afterwards; test is scored this once."""
+    if checkpoints.validated_step != trainer.global_step:
+        trainer.validate(module, data, verbose=False)
+    best = checkpoints.folder / BEST
+    if best.is_file():
+        module.load_state_dict(torch.load(best, map_location="cpu", weights_only=True, mmap=True)["state_dict"])
+    trainer.test(module, data, verbose=False)
+    test = {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith("test/")}
+    return {**checkpoints.figures, **test}
+
+
+def _quieten() -> None:
+    """Leave the terminal to what a user can act upon."""
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "lightning"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric|torch\.optim\.lr_scheduler")

@@ -1,0 +1,88 @@
+"""Run folders: one per run, and the one to resume."""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from omegaconf import DictConfig, OmegaConf
+
+from yuhee.errors import UserError
+
+OUTPUTS = "outputs"
+
+
+def new_run_folder(root: str = OUTPUTS) -> str:
+    """Make `root/<date>/<time>[-n]`: the folder is created here, so no two runs ever get the same."""
+    now = datetime.now()
+    day = Path(root) / now.strftime("%Y-%m-%d")
+    for n in itertools.count(1):
+        folder = day / (now.strftime("%H-%M-%S") + (f"-{n}" if n > 1 else ""))
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return str(folder)
+    raise AssertionError("unreachable")
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a run came to its end: then it has its figures."""
+    return (folder / "metrics.json").is_file()
+
+
+def finished_runs(root: str | Path = OUTPUTS) -> list[Path]:
+    """Finished runs under `root`, oldest first."""
+    return sorted(file.parent for file in Path(root).glob("*/*/metrics.json") if (file.parent / "bundle").is_dir())
+
+
+def resume_folder(config: DictConfig, root: str = OUTPUTS) -> Path:
+    """The newest unfinished run with the same configuration that has a checkpoint and is not running.
+
+    Raises:
+        UserError: there is none.
+    """
+    wanted = _identity(config)
+    for file in sorted(Path(root).glob("*/*/.hydra/config.yaml"), reverse=True):
+        folder = file.parent.parent
+        if is_finished(folder) or not any((folder / "checkpoints").glob("*.ckpt")) or _is_running(folder):
+            continue
+        if _identity(OmegaConf.load(file)) == wanted:
+            return folder
+    raise UserError(
+        f"ckpt_path=last: 이 설정으로 하다 만 실행이 {root}/ 에 없습니다. 설정이 같은지 확인하거나 "
+        "hydra.run.dir=<실행 폴더> 로 지정해 주세요. 처음부터 하려면 ckpt_path를 빼세요."
+    )
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a run folder; another process that holds it already is an error.
+
+    Raises:
+        UserError: the run is still going on.
+    """
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(f"{folder}: 이 실행은 아직 돌고 있습니다. 끝나기를 기다리거나 다른 폴더를 쓰세요.") from None
+    with lock:
+        yield
+
+
+def _is_running(folder: Path) -> bool:
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def _identity(config: Any) -> Any:
+    values = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(values, dict)
+    return {key: value for key, value in values.items() if key not in ("ckpt_path", "hydra")}
