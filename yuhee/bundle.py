@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_model
 from tokenizers import Tokenizer
 from transformers import (
     AutoConfig,
@@ -97,7 +98,9 @@ def load_checkpoint(path: Path) -> Model:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         description = checkpoint["yuhee"]
         if description["format"] != CHECKPOINT_FORMAT:
-            raise UserError(f"{path}: 다른 판의 체크포인트입니다({description['format']}). 그 판의 yuhee로 열어 주세요.")
+            raise UserError(
+                f"{path}: 다른 판의 체크포인트입니다({description['format']}). 그 판의 yuhee로 열어 주세요."
+            )
         network = _network(description["network"])
         prefix = "network."
         weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
@@ -116,11 +119,8 @@ def _load_bundle(folder: Path) -> Model:
         facts = json.loads((folder / "yuhee.json").read_text(encoding="utf-8"))
         if facts["format"] != FORMAT:
             raise UserError(f"{folder}: 다른 판의 모델입니다({facts['format']}). 그 판의 yuhee로 열어 주세요.")
-        network, info = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, output_loading_info=True
-        )
-        if info["missing_keys"]:
-            raise ValueError("weights are missing")
+        network = _network(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+        load_model(network, folder / "model.safetensors")  # strict, and aware of the tied embedding
         tokenizer = parse_tokenizer((folder / "tokenizer.json").read_text(encoding="utf-8"))
         return _model(network, tokenizer, facts)
     except UserError:
@@ -171,5 +171,3 @@ def _name_known_class(file: Path) -> None:
     for key in ("is_local", "local_files_only", "backend"):
         config.pop(key, None)
     file.write_text(json.dumps(config, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-
-

@@ -5,6 +5,44 @@ from typing import Any
 
 KOGPT2_LICENCE = "cc-by-nc-sa-4.0"
 
+_KOGPT2_TERMS = """
+  KoGPT2's weights are CC-BY-NC-SA 4.0 (SK Telecom): non-commercial use only, and whatever is fine-tuned from them
+  carries the same licence.
+"""
+_CARD = """\
+---
+language: ko
+library_name: transformers
+pipeline_tag: text-generation
+license: {terms}
+---
+
+# 유희 · {title}
+
+A Korean conversation model trained with yuhee. It talks as 유희지희, an AI friend; it is not a person, not a
+counsellor, and it makes mistakes.
+
+- Started from: {pretrained}
+- Data: {corpus} (corpus hash `{corpus_hash}`), split by {split}
+- Personal text in the data: {personal}
+- Licence of the weights: {terms}
+{more_terms}
+| figure | value |
+|---|---|
+{figures}
+
+Bits per character (`bpc`) are over held-out replies, lost characters charged with 20 bits each.
+
+```python
+import yuhee
+
+yuhee.load("path/to/this/folder").reply("안녕")
+```
+
+With plain `transformers`: `tokenizer.apply_chat_template(messages, add_generation_prompt=True)`; a user's message may
+carry an `emotion` key.
+"""
+
 
 def licence(pretrained: str | None, config: Any) -> str:
     """The licence of a model's weights, as Hugging Face spells it.
@@ -22,43 +60,17 @@ def licence(pretrained: str | None, config: Any) -> str:
 def model_card(facts: Mapping[str, Any]) -> str:
     """Markdown with the licence, the data and the figures of a model."""
     terms = facts["licence"]
-    lines = [
-        "---",
-        "language: ko",
-        "library_name: transformers",
-        "pipeline_tag: text-generation",
-        f"license: {terms}",
-        "---",
-        "",
-        f"# 유희 · {facts['model']} · {facts['corpus']}",
-        "",
-        "A Korean conversation model trained with yuhee. It talks as 유희지희, an AI friend; it is not a person, "
-        "not a counsellor, and it makes mistakes.",
-        "",
-        f"- Started from: {facts['pretrained'] or 'random weights'}",
-        f"- Data: {facts['corpus']} (corpus hash `{facts['corpus_hash']}`), split by {facts['split']['by']}, "
-        f"split seed {facts['split']['seed']}",
-        f"- Personal text in the data: {'possible, so do not publish this model' if facts['private'] else 'no'}",
-        f"- Licence of the weights: {terms}",
+    figures = [
+        f"| {name} | {value:.4g} |" for name, value in facts["figures"].items() if isinstance(value, int | float)
     ]
-    if terms == KOGPT2_LICENCE:
-        lines.append(
-            "  KoGPT2's weights are CC-BY-NC-SA 4.0 (SK Telecom): non-commercial use only, and whatever is fine-tuned "
-            "from them carries the same licence."
-        )
-    lines += ["", "| figure | value |", "|---|---|"]
-    lines += [f"| {name} | {value:.4g} |" for name, value in facts["figures"].items() if isinstance(value, int | float)]
-    lines += [
-        "",
-        "Bits per character (`bpc`) are over held-out replies, lost characters charged with 20 bits each.",
-        "",
-        "```python",
-        "import yuhee",
-        "",
-        'yuhee.load("path/to/this/folder").reply("안녕")',
-        "```",
-        "",
-        "With plain `transformers`: `tokenizer.apply_chat_template(messages, add_generation_prompt=True)`; a user's "
-        "message may carry an `emotion` key.",
-    ]
-    return "\n".join(lines) + "\n"
+    return _CARD.format(
+        terms=terms,
+        title=f"{facts['model']} · {facts['corpus']}",
+        pretrained=facts["pretrained"] or "random weights",
+        corpus=facts["corpus"],
+        corpus_hash=facts["corpus_hash"],
+        split=f"{facts['split']['by']}, split seed {facts['split']['seed']}",
+        personal="possible, so do not publish this model" if facts["private"] else "no",
+        more_terms=_KOGPT2_TERMS if terms == KOGPT2_LICENCE else "",
+        figures="\n".join(figures),
+    )

@@ -43,7 +43,9 @@ class Companion:
         """Labels that `emotion=` takes; none if the model was trained without."""
         return list(self.model.facts.get("emotion_labels", [])) if self.model.encoder.emotion == "label" else []
 
-    def reply(self, message: str | Messages, *, emotion: str | None = None, seed: int | None = None, **options: Any) -> str:
+    def reply(
+        self, message: str | Messages, *, emotion: str | None = None, seed: int | None = None, **options: Any
+    ) -> str:
         """Answer a message, or the last message of a conversation.
 
         Args:
@@ -96,7 +98,9 @@ class Companion:
         except (KeyError, TypeError, AttributeError):
             raise UserError("대화는 {'role': …, 'content': …} 꼴의 메시지 목록이어야 합니다.") from None
         except ValueError as error:
-            raise UserError(f"메시지를 읽을 수 없습니다({error}). 빈 글인지, role이 user나 assistant인지 확인해 주세요.") from None
+            raise UserError(
+                f"메시지를 읽을 수 없습니다({error}). 빈 글인지, role이 user나 assistant인지 확인해 주세요."
+            ) from None
         if not turns or turns[-1].role != "user":
             raise UserError("대화의 마지막 메시지는 사용자(role: user)의 것이어야 합니다.")
         if emotion is not None:

@@ -56,7 +56,10 @@ class Decoding:
 
     def processors(self) -> LogitsProcessorList:
         chain = LogitsProcessorList(
-            [RepetitionPenaltyLogitsProcessor(self.repetition_penalty), NoRepeatNGramLogitsProcessor(self.no_repeat_ngram)]
+            [
+                RepetitionPenaltyLogitsProcessor(self.repetition_penalty),
+                NoRepeatNGramLogitsProcessor(self.no_repeat_ngram),
+            ]
         )
         if not self.greedy:
             chain.append(TemperatureLogitsWarper(self.temperature))

@@ -117,9 +117,7 @@ class EpochBatches(Sampler[list[int]]):
 class SortedBatches(Sampler[list[int]]):
     """Batches for evaluation: longest first, each example once over all ranks."""
 
-    def __init__(
-        self, lengths: npt.NDArray[np.int64], batch_size: int, rank: int = 0, world_size: int = 1
-    ) -> None:
+    def __init__(self, lengths: npt.NDArray[np.int64], batch_size: int, rank: int = 0, world_size: int = 1) -> None:
         mine = np.argsort(-lengths, kind="stable")[rank::world_size]
         self.batches = [mine[first : first + batch_size].tolist() for first in range(0, len(mine), batch_size)]
 

@@ -103,7 +103,7 @@ class DialogueDataModule(pl.LightningDataModule):
 
     def _loader(self, store: ExampleStore, batches: Sampler[list[int]]) -> DataLoader[Batch]:
         return DataLoader(
-            store,  # type: ignore[arg-type]
+            store,
             batch_sampler=batches,
             collate_fn=Collate(self.encoder.markers[PAD]),
             num_workers=self.num_workers,
@@ -122,7 +122,10 @@ class DialogueDataModule(pl.LightningDataModule):
             log.warning(
                 "data.max_length=%d 토큰을 넘는 대화가 있어 오래된 주고받음 %d개를 빼고 글 %d개(그중 답 %d개)를 잘랐습니다. "
                 "메모리가 되면 data.max_length를 늘려 주세요.",
-                self.encoder.max_length, dropped, cut, cut_replies,
+                self.encoder.max_length,
+                dropped,
+                cut,
+                cut_replies,
             )
 
 

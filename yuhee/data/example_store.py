@@ -6,10 +6,12 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from yuhee.data.dialogue import Dialogue
@@ -31,7 +33,7 @@ _SCHEMA = pa.schema(
 )
 
 
-class ExampleStore(Sequence[Example]):
+class ExampleStore(Dataset[Example]):
     """Examples in one Arrow file (the IPC file format, whose footer betrays a truncated copy).
 
     Attributes:
@@ -54,7 +56,7 @@ class ExampleStore(Sequence[Example]):
     def __len__(self) -> int:
         return int(self._starts[-1])
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def, override]  # noqa: ANN001, ANN204
+    def __getitem__(self, index: int) -> Example:
         if not 0 <= index < len(self):
             raise IndexError(index)
         place = int(np.searchsorted(self._starts, index, side="right")) - 1
@@ -110,11 +112,11 @@ def _open(splits: dict[str, list[Dialogue]], folder: Path) -> dict[str, ExampleS
     return stores
 
 
-def _write(path: Path, dialogues: list[Dialogue], encode: Encode, bar: "tqdm[None]") -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
-        with pa.ipc.new_file(file, _SCHEMA) as writer:
-            for start in range(0, len(dialogues), BATCH):
-                examples = encode(dialogues[start : start + BATCH])
-                columns = {name: [getattr(example, name) for example in examples] for name in _SCHEMA.names}
-                writer.write_batch(pa.RecordBatch.from_pydict(columns, schema=_SCHEMA))
-                bar.update(len(examples))
+def _write(path: Path, dialogues: list[Dialogue], encode: Encode, bar: "tqdm[Any]") -> None:
+    private = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb")
+    with private as file, pa.ipc.new_file(file, _SCHEMA) as writer:
+        for start in range(0, len(dialogues), BATCH):
+            examples = encode(dialogues[start : start + BATCH])
+            columns = {name: [getattr(example, name) for example in examples] for name in _SCHEMA.names}
+            writer.write_batch(pa.RecordBatch.from_pydict(columns, schema=_SCHEMA))
+            bar.update(len(examples))

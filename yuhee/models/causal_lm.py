@@ -117,8 +117,7 @@ class CausalLM(pl.LightningModule):
         if config.from_scratch:
             network: PreTrainedModel = _from_scratch(config.network, encoder)
         else:
-            assert config.pretrained is not None  # the config's own rule
-            network = load_causal_lm(config.pretrained, "model.pretrained")
+            network = load_causal_lm(config.pretrained or "", "model.pretrained")
             check_vocabulary(network, encoder.tokenizer, "model.tokenizer")
         limit = network.config.max_position_embeddings
         if encoder.max_length > limit:
@@ -257,7 +256,9 @@ def _from_scratch(values: dict[str, Any], encoder: CausalLMEncoder) -> GPT2LMHea
         UserError: an unknown or impossible value in `model.network`.
     """
     if unknown := sorted(set(values) - set(GPT2Config().to_dict())):
-        raise UserError(f"model.network.{unknown[0]}: GPT-2 설정에 없는 이름입니다. transformers.GPT2Config의 이름을 쓰세요.")
+        raise UserError(
+            f"model.network.{unknown[0]}: GPT-2 설정에 없는 이름입니다. transformers.GPT2Config의 이름을 쓰세요."
+        )
     ids = {
         "bos_token_id": encoder.markers[END],
         "eos_token_id": encoder.markers[END],

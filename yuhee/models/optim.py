@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.lr_scheduler import LRScheduler
 from transformers import get_constant_schedule_with_warmup, get_cosine_schedule_with_warmup
 
 
@@ -20,11 +20,13 @@ def adamw(module: nn.Module, lr: float, weight_decay: float) -> AdamW:
     return AdamW(groups, lr=lr, fused=fused)
 
 
-def learning_rates(optimizer: AdamW, schedule: str, warmup_steps: int, total_steps: int) -> LambdaLR:
+def learning_rates(optimizer: AdamW, schedule: str, warmup_steps: int, total_steps: int) -> LRScheduler:
     """Linear warm-up, then a half cosine to zero (`cosine`) or the peak rate (`constant`); in optimizer steps."""
     if schedule == "constant":
-        return get_constant_schedule_with_warmup(optimizer, warmup_steps)
-    return get_cosine_schedule_with_warmup(optimizer, warmup_steps, total_steps)
+        rates: LRScheduler = get_constant_schedule_with_warmup(optimizer, warmup_steps)
+    else:
+        rates = get_cosine_schedule_with_warmup(optimizer, warmup_steps, total_steps)
+    return rates
 
 
 @torch.no_grad()

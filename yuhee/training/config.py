@@ -4,7 +4,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 import pytorch_lightning as pl
 from hydra.utils import get_class, get_method
@@ -93,9 +93,7 @@ def find_problems(config: DictConfig) -> list[str]:
     problems += _check_trainer(values.pop("trainer", {}) or {})
     problems += _check_loggers(values.pop("logger", {}) or {})
     top = {key: field for key, field in TrainConfig.model_fields.items() if key not in (*sections, "trainer", "logger")}
-    problems += [
-        _unknown(key, "", [*TrainConfig.model_fields]) for key in values if key not in top
-    ]
+    problems += [_unknown(key, "", TrainConfig.model_fields) for key in values if key not in top]
     for key in top:
         if key in values:
             problems += _check_type(top[key].rebuild_annotation(), values[key], key)
@@ -106,10 +104,10 @@ def find_problems(config: DictConfig) -> list[str]:
     return problems
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
-    """` (비슷한 이름: …)` for the nearest of the valid names, or nothing."""
+def nearest(name: str, names: Iterable[str], prefix: str = "") -> str:
+    """`(비슷한 이름: …)` for the nearest of the valid names, or nothing."""
     found = difflib.get_close_matches(name, list(names), n=2, cutoff=0.5)
-    return f"(비슷한 이름: {', '.join(found)})" if found else ""
+    return f"(비슷한 이름: {', '.join(prefix + near for near in found)})" if found else ""
 
 
 @cache
@@ -121,7 +119,7 @@ def trainer_arguments() -> dict[str, Any]:
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:
-    return dict(OmegaConf.to_container(config, resolve=True, throw_on_missing=False))  # type: ignore[arg-type]
+    return dict(OmegaConf.to_container(config, resolve=True, throw_on_missing=False))
 
 
 def _reader(config: DictConfig) -> str:
@@ -141,7 +139,7 @@ def _sentence(problem: Any, prefix: str, schema: type[Section]) -> str:
     key = ".".join([prefix, *place])
     if problem["type"] == "extra_forbidden":
         for part in place[:-1]:
-            schema = schema.model_fields[part].annotation  # type: ignore[assignment]
+            schema = cast("type[Section]", schema.model_fields[part].annotation)
         return _unknown(place[-1], ".".join([prefix, *place[:-1]]), schema.model_fields)
     template = _MESSAGES.get(problem["type"], problem["msg"])
     text = template.format(**problem.get("ctx", {}))
@@ -151,7 +149,7 @@ def _sentence(problem: Any, prefix: str, schema: type[Section]) -> str:
 
 def _unknown(name: str, prefix: str, names: Iterable[str]) -> str:
     dot = f"{prefix}." if prefix else ""
-    return f"{dot}{name}: 없는 키입니다{nearest(name, names)}"
+    return f"{dot}{name}: 없는 키입니다{nearest(name, names, dot)}"
 
 
 def _check_arguments(function: Callable[..., Any], values: Any, prefix: str, free: tuple[str, ...]) -> list[str]:
@@ -163,11 +161,10 @@ def _check_trainer(values: dict[str, Any]) -> list[str]:
     arguments = trainer_arguments()
     problems = []
     for key, value in values.items():
-        if key not in arguments:
-            hint = "precision" if key == "precision" else nearest(key, arguments)
-            problems.append(
-                f"trainer.{key}: 맨 위의 precision=… 을 쓰세요" if key == "precision" else f"trainer.{key}: 없는 키입니다{hint}"
-            )
+        if key == "precision":
+            problems.append("trainer.precision: 맨 위의 precision=… 을 쓰세요")
+        elif key not in arguments:
+            problems.append(_unknown(key, "trainer", arguments))
         else:
             problems += _check_type(arguments[key], value, f"trainer.{key}")
     return problems

@@ -97,15 +97,20 @@ def make_loggers(config: dict[str, Any], folder: Path, last_step: int | None, se
 
 def _wandb(options: dict[str, Any], folder: Path, settings: dict[str, Any]) -> WandbLogger:
     import wandb
+    from wandb.util import generate_id
 
     mode = os.environ.get("WANDB_MODE")
     if mode is None:
         reason = _within(WANDB_PATIENCE, _why_offline, default="W&B 서버가 제때 답하지 않아")
         mode = "offline" if reason else "online"
         if reason:
-            log.warning("%s 오프라인으로 기록합니다. 나중에 'wandb sync %s/wandb/offline-run-*' 로 올릴 수 있습니다.", reason, folder)
+            log.warning(
+                "%s 오프라인으로 기록합니다. 나중에 'wandb sync %s/wandb/offline-run-*' 로 올릴 수 있습니다.",
+                reason,
+                folder,
+            )
     id_file = folder / ".wandb-run"
-    run_id = id_file.read_text() if id_file.is_file() else wandb.util.generate_id()
+    run_id = id_file.read_text() if id_file.is_file() else generate_id()
     id_file.write_text(run_id)
     logger = WandbLogger(
         **{**options, "name": options.get("name") or "/".join(folder.parts[-2:])},
@@ -145,4 +150,3 @@ def _within(seconds: float, function: Any, default: Any) -> Any:
     thread.start()
     thread.join(seconds)
     return result[0]
-

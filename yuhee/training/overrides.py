@@ -56,7 +56,8 @@ def prepare(arguments: Sequence[str]) -> list[str]:
         if argument.startswith(("-", "~")):
             prepared.append(argument)
         elif match is None:
-            problems.append(f"{argument}: '이름=값' 꼴이 아닙니다{nearest(argument, [f'data={d}' for d in groups['data']])}")
+            choices = [f"{group}={choice}" for group in groups for choice in groups[group]]
+            problems.append(f"{argument}: '이름=값' 꼴이 아닙니다{nearest(argument, choices)}")
         elif match["key"].startswith("hydra") or "@" in match["key"]:
             prepared.append(f"{match['sign']}{match['key']}={_value(match['key'], match['value'], multirun)}")
         elif match["key"] in groups:

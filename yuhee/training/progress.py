@@ -86,8 +86,14 @@ class LineProgress(pl.Callback):
             return
         self._last = now
         shown = {**pl_module.step_figures, **trainer.callback_metrics}  # type: ignore[dict-item]
-        figures = "  ".join(f"{name} {float(shown[name]):.3f}" for name in ("train/objective", "val/bpc") if name in shown)
+        figures = "  ".join(
+            f"{name} {float(shown[name]):.3f}" for name in ("train/objective", "val/bpc") if name in shown
+        )
         log.info(
             "에폭 %d  스텝 %d/%d  %s  (%.0f초)",
-            trainer.current_epoch, trainer.global_step, trainer.estimated_stepping_batches, figures, now - self._start,
+            trainer.current_epoch,
+            trainer.global_step,
+            trainer.estimated_stepping_batches,
+            figures,
+            now - self._start,
         )

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 from pytorch_lightning.callbacks import TQDMProgressBar
-from pytorch_lightning.utilities import rank_zero_only
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from transformers.utils import logging as transformers_logging
 
 from yuhee import bundle
@@ -63,7 +63,7 @@ def train(config: TrainConfig, folder: Path) -> TrainResult:
         Interrupted: Ctrl-C or SIGTERM, after saving.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder) if rank_zero_only.rank == 0 else nullcontext():
+    with locked(folder) if _is_rank_zero() else nullcontext():
         return _Run(config, folder).go()
 
 
@@ -126,10 +126,13 @@ class _Run:
             log.warning("%s, %d번째 줄을 건너뜁니다: %s", corpus.report.source, line, reason)
         if (rest := len(corpus.report.skipped) - 5) > 0:
             log.warning("… 그 밖에 %d줄을 건너뜁니다. 모두 %s/read_report.json 에 있습니다.", rest, self.folder)
-        log.info("%s: 대화 %d개 → train %d, val %d, test %d", corpus.report.source, len(corpus.dialogues), *sizes.values())
+        log.info(
+            "%s: 대화 %d개 → train %d, val %d, test %d", corpus.report.source, len(corpus.dialogues), *sizes.values()
+        )
         log.info(
             "train과 겹치는 몫: val 질문 %.1f%% 답 %.1f%%, test 질문 %.1f%% 답 %.1f%%; 토크나이저가 잃는 글자 %.3f%%",
-            *(100 * share for share in overlap.values()), 100 * lost,
+            *(100 * share for share in overlap.values()),
+            100 * lost,
         )
         return {**sizes, **overlap, "data/lost_characters": lost}
 
@@ -185,7 +188,8 @@ class _Run:
             return readable_checkpoint(self.folder)
         if (self.folder / "checkpoints").exists():
             raise UserError(
-                f"{self.folder}: 이 폴더에는 다른 실행이 있습니다. 이어 가려면 ckpt_path=last 를, 새로 하려면 다른 hydra.run.dir를 쓰세요."
+                f"{self.folder}: 이 폴더에는 다른 실행이 있습니다. 이어 가려면 ckpt_path=last 를, "
+                "새로 하려면 다른 hydra.run.dir를 쓰세요."
             )
         if path is None:
             return None
@@ -193,10 +197,14 @@ class _Run:
         return Path(path).expanduser()
 
     def _write(self, name: str, values: dict[str, Any]) -> None:
-        if rank_zero_only.rank == 0:
+        if _is_rank_zero():
             partial = self.folder / f".{name}.partial"
             partial.write_text(json.dumps(values, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
             partial.replace(self.folder / name)
+
+
+def _is_rank_zero() -> bool:
+    return getattr(rank_zero_only, "rank", 0) == 0
 
 
 def resolve_precision(precision: str, accelerator: str) -> str:

@@ -83,6 +83,5 @@ def _is_running(folder: Path) -> bool:
 
 
 def _identity(config: Any) -> Any:
-    values = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(values, dict)
+    values: Any = OmegaConf.to_container(config, resolve=True)
     return {key: value for key, value in values.items() if key not in ("ckpt_path", "hydra")}

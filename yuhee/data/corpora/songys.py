@@ -6,6 +6,7 @@ around fields with a comma, no line break inside a field. Labels: 0 everyday, 1 
 
 import csv
 import hashlib
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,6 +78,7 @@ def _download(folder: Path) -> Path:
     target = folder / "ChatbotData.csv"
     if target.is_file() and _sha256(target) != SHA256:
         target.unlink()  # damaged since it was downloaded
+    pooch.get_logger().setLevel(logging.WARNING)
     try:
         # pooch writes beside the target and renames only what has the right hash
         return Path(pooch.retrieve(URL, f"sha256:{SHA256}", target.name, folder, progressbar=True))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from yuhee.data.encoding.markers import END, PAD, CONTROL_FORM
+from yuhee.data.encoding.markers import CONTROL_FORM, END, PAD
 
 _BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 CONTROL_MARKERS = ("<s>", END, "<usr>", PAD, "<sys>", "<unk>", "<mask>", *(f"<unused{n}>" for n in range(10)))

@@ -1,0 +1,46 @@
+import pytest
+
+from tests.conftest import dialogue
+from yuhee.data.dialogue import Dialogue, Turn, corpus_hash, group_keys, normalize_question
+
+
+def test_a_turn_is_nfc_with_plain_line_breaks() -> None:
+    turn = Turn("user", "\u1112\u1161\u11ab\r\n글\r끝")
+    assert turn.text == "한\n글\n끝"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"role": "bot", "text": "a"}, "role 'bot'"),
+        ({"role": "user", "text": " \n"}, "blank"),
+        ({"role": "user", "text": 3}, "blank"),
+        ({"role": "user", "text": "a\ud800"}, "lone surrogate"),
+        ({"role": "assistant", "text": "a", "weight": 2}, "weight 2"),
+    ],
+)
+def test_a_bad_turn_says_what_is_wrong(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Turn(**values)
+
+
+def test_a_system_turn_stands_first_only() -> None:
+    with pytest.raises(ValueError, match="turn 1 is a system turn"):
+        Dialogue("d", (Turn("user", "a"), Turn("system", "b")))
+
+
+def test_questions_are_the_same_without_spaces_and_punctuation() -> None:
+    assert normalize_question("밥 먹었어??") == normalize_question("밥먹었어") == "밥먹었어"
+    assert normalize_question("...") == "..."
+
+
+def test_group_keys_tell_questions_from_replies() -> None:
+    keys = group_keys((Turn("system", "s"), Turn("user", "응 !"), Turn("assistant", "응"), Turn("user", "응")))
+    assert keys == ("q:응", "a:응")
+
+
+def test_corpus_hash_ignores_order_and_ids_but_not_content() -> None:
+    a, b = dialogue("가", "나"), dialogue("다", "라")
+    assert corpus_hash([a, b]) == corpus_hash([b, dialogue("가", "나", name="other")])
+    assert corpus_hash([a, b]) != corpus_hash([a])
+    assert corpus_hash([a]) != corpus_hash([dialogue("가", "나", emotion="1")])

@@ -1,0 +1,48 @@
+"""`yuhee show`: encoded examples, coloured by what the loss does with each token."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from yuhee.chat.terminal import printable
+from yuhee.data.encoding.causal_lm import CausalLMEncoder, Example, Kind
+from yuhee.data.encoding.tokenizer import readable
+from yuhee.data.splits import split
+from yuhee.training.config import parse_config
+from yuhee.training.overrides import compose_config
+
+STYLES = {
+    Kind.REPLY: ("배움", "bold green"),
+    Kind.CONTEXT: ("맥락", "cyan"),
+    Kind.UNLEARNED: ("표지", "dim yellow"),
+}
+
+
+def print_examples(overrides: Sequence[str], count: int) -> None:
+    """Print the first `count` examples of the training split.
+
+    Raises:
+        UserError: a wrong configuration, or a corpus or tokenizer that cannot be read.
+    """
+    config = parse_config(compose_config(overrides))
+    corpus = config.data.read()
+    parts = split(corpus.dialogues, **dict(config.data.split))
+    encoder = config.family.make_encoder(config.model, config.data, parts)
+    console = Console(highlight=False)
+    weight = getattr(config.model, "context_loss_weight", 0.0)
+    legend = {**STYLES, Kind.CONTEXT: (f"맥락(무게 {weight:g})", STYLES[Kind.CONTEXT][1])}
+    console.print(Text("  ").join(Text(name, style=style) for name, style in legend.values()))
+    for example in encoder.encode(parts.train[:count]):
+        console.print()
+        console.print(Text(f"{example.id} · {len(example.input_ids)} 토큰 · 답 {example.characters}자", style="bold"))
+        console.print(_coloured(encoder, example), soft_wrap=True)
+
+
+def _coloured(encoder: CausalLMEncoder, example: Example) -> Text:
+    line = Text()
+    for token, kind in zip(example.input_ids, example.kinds, strict=True):
+        piece = printable(readable(encoder.tokenizer.id_to_token(token) or ""))
+        line.append(piece, style=STYLES[Kind(kind)][1])
+        line.append("│", style="dim")
+    return line
