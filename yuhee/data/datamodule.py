@@ -10,8 +10,8 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from yuhee.data.batching import Batch, Collate, EpochBatches, SortedBatches
-from yuhee.data.encoding.causal_lm import CausalLMEncoder
+from yuhee.data.batching import Collate, EpochBatches, SortedBatches
+from yuhee.data.encoding.causal_lm import CausalLMEncoder, Example
 from yuhee.data.encoding.markers import PAD
 from yuhee.data.example_store import ExampleStore, encode_cached
 from yuhee.data.splits import SPLITS, Split
@@ -72,17 +72,17 @@ class DialogueDataModule(pl.LightningDataModule):
         """Sum of a numeric column of the examples over all splits."""
         return sum(store.total(column) for store in self.examples.values())
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> DataLoader[Example]:
         rank, world_size = self._place()
         store = self.examples["train"]
         self.train_batches = EpochBatches(store.lengths, self.batch_size, self.seed, rank, world_size)
         self.train_batches.set_epoch(*self._resume_at)
         return self._loader(store, self.train_batches)
 
-    def val_dataloader(self) -> DataLoader[Batch]:
+    def val_dataloader(self) -> DataLoader[Example]:
         return self._evaluation_loader("val")
 
-    def test_dataloader(self) -> DataLoader[Batch]:
+    def test_dataloader(self) -> DataLoader[Example]:
         return self._evaluation_loader("test")
 
     def state_dict(self) -> dict[str, Any]:
@@ -97,11 +97,11 @@ class DialogueDataModule(pl.LightningDataModule):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._resume_at = (state_dict["epoch"], state_dict["batches"])
 
-    def _evaluation_loader(self, name: str) -> DataLoader[Batch]:
+    def _evaluation_loader(self, name: str) -> DataLoader[Example]:
         store = self.examples[name]
         return self._loader(store, SortedBatches(store.lengths, self.batch_size, *self._place()))
 
-    def _loader(self, store: ExampleStore, batches: Sampler[list[int]]) -> DataLoader[Batch]:
+    def _loader(self, store: ExampleStore, batches: Sampler[list[int]]) -> DataLoader[Example]:
         return DataLoader(
             store,
             batch_sampler=batches,

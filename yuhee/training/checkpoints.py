@@ -123,6 +123,11 @@ class Checkpoints(pl.Callback):
         if self._random_state is not None:
             _set_random_state(self._random_state[min(trainer.global_rank, len(self._random_state) - 1)])
 
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # Lightning tells plain samplers their epoch, but not a batch sampler. A resumed epoch does not start here.
+        batches = trainer.datamodule.train_batches  # type: ignore[attr-defined]
+        batches.set_epoch(trainer.current_epoch)
+
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:

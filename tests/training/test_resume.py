@@ -1,0 +1,160 @@
+"""Runs that are really killed, and go on as if nothing had happened."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import ROOT
+
+# Trains as `train.py` does, notes the examples of every batch, and sends itself a signal after a given step.
+RUNNER = f"""
+import os, runpy, sys
+from yuhee.training import progress
+stop_after, number = int(os.environ["STOP_AFTER"]), int(os.environ["SIGNAL"])
+original = progress.StepFigures.on_train_batch_end
+def note(self, trainer, module, outputs, batch, batch_idx):
+    original(self, trainer, module, outputs, batch, batch_idx)
+    with open("seen.csv", "a") as file:
+        print(trainer.current_epoch, batch_idx, trainer.global_step, *batch["ids"], sep=",", file=file)
+    if trainer.global_step == stop_after:
+        os.kill(os.getpid(), number)
+progress.StepFigures.on_train_batch_end = note
+sys.argv[0] = {str(ROOT / "train.py")!r}
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+ARGUMENTS = (
+    "data=songys",
+    "data.path=corpus.csv",
+    "data.epochs=2",
+    "data.batch_size=4",
+    "data.num_workers=2",
+    "model.vocab_size=400",
+    "model.network.n_layer=1",
+    "model.network.n_embd=32",
+    "model.network.n_head=2",
+    "trainer.log_every_n_steps=1",
+    "callbacks.checkpoint.every_n_steps=4",
+)
+STEPS_PER_EPOCH = 12
+
+
+def _corpus(folder: Path) -> None:
+    rows = "".join(f"질문 {n}번 {'가나다라마바사'[n % 7] * (n % 5 + 1)},대답 {n * 7}번이야,{n % 3}\n" for n in range(60))
+    (folder / "corpus.csv").write_text("Q,A,label\n" + rows, encoding="utf-8")
+
+
+def _start(folder: Path, *arguments: str, stop_after: int = -1, number: int = signal.SIGKILL) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", RUNNER, *ARGUMENTS, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "STOP_AFTER": str(stop_after), "SIGNAL": str(int(number)), "OMP_NUM_THREADS": "1"},
+        timeout=200,
+        check=False,
+    )
+
+
+def _run_folder(folder: Path) -> Path:
+    [found] = (folder / "outputs").glob("*/*/")
+    return found
+
+
+def _losses(folder: Path) -> dict[int, str]:
+    with (_run_folder(folder) / "metrics.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["train/loss"]]
+    steps = [int(row["step"]) for row in rows]
+    assert steps == sorted(set(steps)), "a step was logged twice"
+    return {int(row["step"]): row["train/loss"] for row in rows}
+
+
+def _metrics(folder: Path) -> dict[str, object]:
+    metrics = json.loads((_run_folder(folder) / "metrics.json").read_text())
+    return {key: value for key, value in metrics.items() if key != "seconds" and not key.endswith("per_second")}
+
+
+def _examples_per_epoch(folder: Path) -> dict[int, list[str]]:
+    """Examples by epoch, in the order of training; of a step that was done again, the last time counts."""
+    steps: dict[tuple[int, int], list[str]] = {}
+    for line in (folder / "seen.csv").read_text().splitlines():
+        epoch, batch, _, *ids = line.split(",")
+        steps[int(epoch), int(batch)] = ids
+    epochs: dict[int, list[str]] = defaultdict(list)
+    for (epoch, _), ids in sorted(steps.items()):
+        epochs[epoch] += ids
+    return epochs
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    _corpus(folder)
+    result = _start(folder)
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+def test_an_uninterrupted_run_sees_every_example_once_per_epoch(uninterrupted: Path) -> None:
+    first, second = _examples_per_epoch(uninterrupted).values()
+    assert len(first) == len(set(first)) == 48
+    assert sorted(first) == sorted(second)
+    assert first != second
+    assert list(_losses(uninterrupted)) == list(range(1, 2 * STEPS_PER_EPOCH + 1))
+
+
+def test_a_run_killed_again_and_again_equals_an_uninterrupted_one(uninterrupted: Path, tmp_path: Path) -> None:
+    """Killed in an epoch, between the last batch and validation, at an epoch's first batch, and near the end."""
+    _corpus(tmp_path)
+    resume: tuple[str, ...] = ()
+    for step in (6, STEPS_PER_EPOCH, STEPS_PER_EPOCH + 1, 2 * STEPS_PER_EPOCH - 1):
+        assert _start(tmp_path, *resume, stop_after=step).returncode == -signal.SIGKILL
+        resume = ("ckpt_path=last",)
+    result = _start(tmp_path, *resume)
+    assert result.returncode == 0, result.stderr
+    assert _losses(tmp_path) == _losses(uninterrupted)
+    assert _examples_per_epoch(tmp_path) == _examples_per_epoch(uninterrupted)
+    assert _metrics(tmp_path) == _metrics(uninterrupted)
+
+
+def test_ctrl_c_saves_and_goes_on_from_the_very_step(uninterrupted: Path, tmp_path: Path) -> None:
+    _corpus(tmp_path)
+    stopped = _start(tmp_path, stop_after=STEPS_PER_EPOCH + 2, number=signal.SIGINT)
+    assert stopped.returncode == 130
+    assert "ckpt_path=last" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    saved = torch.load(_run_folder(tmp_path) / "checkpoints" / "last.ckpt", weights_only=True)
+    assert saved["global_step"] == STEPS_PER_EPOCH + 2
+    result = _start(tmp_path, "ckpt_path=last")
+    assert result.returncode == 0, result.stderr
+    assert _losses(tmp_path) == _losses(uninterrupted)
+    assert _metrics(tmp_path) == _metrics(uninterrupted)
+
+
+def test_a_torn_checkpoint_falls_back_to_the_one_before(uninterrupted: Path, tmp_path: Path) -> None:
+    _corpus(tmp_path)
+    assert _start(tmp_path, stop_after=10).returncode == -signal.SIGKILL
+    last = _run_folder(tmp_path) / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:-1000])
+    result = _start(tmp_path, "ckpt_path=last")
+    assert result.returncode == 0, result.stderr
+    assert "손상" in result.stderr
+    assert _losses(tmp_path) == _losses(uninterrupted)
+    assert _metrics(tmp_path) == _metrics(uninterrupted)
+
+
+def test_a_finished_run_is_not_resumed_and_not_overwritten(uninterrupted: Path) -> None:
+    result = _start(uninterrupted, "ckpt_path=last")
+    assert result.returncode == 1
+    assert "하다 만 실행" in result.stderr
+    folder = _run_folder(uninterrupted)
+    again = _start(uninterrupted, f"hydra.run.dir={folder}")
+    assert again.returncode == 1
+    assert "다른 실행" in again.stderr
