@@ -71,7 +71,7 @@ def test_greedy_replies_are_those_of_transformers(encoder: CausalLMEncoder, mess
         do_sample=False,
         max_new_tokens=40,
         suppress_tokens=banned_ids(encoder),
-        begin_suppress_tokens=[encoder.newline_id],
+        begin_suppress_tokens=[encoder.newline_id, encoder.end_id],
         eos_token_id=encoder.end_id,
         pad_token_id=encoder.end_id,
     )
@@ -83,10 +83,16 @@ def test_greedy_replies_are_those_of_transformers(encoder: CausalLMEncoder, mess
 
 def test_the_end_token_ends_a_reply_and_is_not_part_of_it(engine: Engine, encoder: CausalLMEncoder) -> None:
     ids = prompt(encoder, "안녕")
-    start = list(islice(engine.stream(ids, GREEDY), 3))
+    whole = list(engine.stream(ids, GREEDY))
+    reply = engine.stream(ids, GREEDY)
+    start = list(islice(reply, 3))
     favour(engine.network, [encoder.end_id])
-    assert len(start) == 3
-    assert list(engine.stream(ids, GREEDY)) == []
+    assert start + list(reply) == whole[:3]
+
+
+def test_a_reply_is_never_empty(engine: Engine, encoder: CausalLMEncoder) -> None:
+    favour(engine.network, [encoder.end_id])
+    assert len(list(engine.stream(prompt(encoder, "안녕"), GREEDY))) == 1
 
 
 @pytest.mark.parametrize("limit", [1, 2, 17])
@@ -204,7 +210,9 @@ def test_repetition_control_stops_a_loop(engine: Engine, encoder: CausalLMEncode
     ids = prompt(encoder, "안녕")
     loop = list(engine.stream(ids, Decoding(greedy=True, max_new_tokens=40, **PLAIN)))
     assert len(set(loop[5:])) == 1
-    assert len(set(engine.stream(ids, Decoding(greedy=True, max_new_tokens=40)))) > 20
+    reply = list(engine.stream(ids, Decoding(greedy=True, max_new_tokens=40)))
+    assert len(set(reply[20:])) > 3
+    assert len(ngrams(reply, 4)) == len(set(ngrams(reply, 4)))
 
 
 def test_the_prompt_does_not_count_as_repetition(engine: Engine, encoder: CausalLMEncoder) -> None:

@@ -1,8 +1,9 @@
 import itertools
+import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import dialogue
@@ -118,7 +119,10 @@ def test_two_turns_in_a_row_keep_their_own_markers(encoder: CausalLMEncoder) -> 
 def test_punctuation_strip_puts_spaces_as_the_original_did(encoder: CausalLMEncoder) -> None:
     strip = same(encoder, punctuation="strip")
     turns = [Turn("user", "헐, 뭐 했어?!"), Turn("assistant", "고생했어..")]
-    assert strip.render(turns) == "<usr>헐  뭐 했어  <unused1><sys>고생했어  </s>".replace("  <", "<") or True
+    assert strip.render(turns) == "<usr>헐  뭐 했어<unused1><sys>고생했어</s>"
+    example = only(strip, *turns)
+    assert example.input_ids == only(encoder, Turn("user", "헐  뭐 했어"), Turn("assistant", "고생했어")).input_ids
+    assert (example.characters, example.lost) == (len("고생했어..") + 1, 2)
     assert encoder.render(turns) == "<usr>헐, 뭐 했어?!<unused1><sys>고생했어..</s>"
 
 
@@ -144,6 +148,7 @@ def test_encoding_together_or_alone_is_the_same(encoder: CausalLMEncoder) -> Non
 def test_no_loss_on_anything_but_replies_and_their_ends(kogpt2_like: CausalLMEncoder) -> None:
     wide = same(kogpt2_like, max_length=100_000)
 
+    @settings(max_examples=50)
     @given(conversations(wide.markers))
     def check(turns: list[Turn]) -> None:
         example = only(wide, *turns)
@@ -165,6 +170,7 @@ def _opening(encoder: CausalLMEncoder) -> set[int]:
 def test_training_ids_begin_with_exactly_the_prompt(kogpt2_like: CausalLMEncoder, options: dict[str, str]) -> None:
     wide = same(kogpt2_like, max_length=100_000, **options)
 
+    @settings(max_examples=50)
     @given(conversations(wide.markers))
     def check(turns: list[Turn]) -> None:
         whole = only(wide, *turns)
@@ -178,16 +184,12 @@ def test_training_ids_begin_with_exactly_the_prompt(kogpt2_like: CausalLMEncoder
 
 
 @given(st.data())
-def test_any_conversation_round_trips_through_bytes(encoder: CausalLMEncoder, data: st.DataObject) -> None:
-    text = data.draw(hostile_texts(encoder.markers).filter(lambda typed: "▁" not in typed))
-    turn = Turn("assistant", text)
+def test_any_reply_comes_back_through_bytes(encoder: CausalLMEncoder, data: st.DataObject) -> None:
+    turn = Turn("assistant", data.draw(hostile_texts(encoder.markers)))
+    assume(not re.search("[▁\u1100-\u11ff]", turn.text))  # the word sign reads as a space, lone jamo as typed ones
     example = only(same(encoder, max_length=100_000), turn)
-    back = encoder.decode(example.input_ids)
-    shown = encoder.markers.defuse(turn.text).split("<unused0>")
-    jamo = {chr(0x1112): "ㅎ"}
-    lines = [line.removeprefix(" ").translate(str.maketrans(jamo)) for line in shown]
-    if not any(0x1100 <= ord(c) <= 0x11FF for line in lines for c in line):
-        assert back == "\n".join(lines)
+    lines = encoder.markers.defuse(turn.text).split("<unused0>")
+    assert encoder.decode(example.input_ids) == "\n".join(line.removeprefix(" ") for line in lines)
     assert 0 <= example.lost <= len(turn.text)
     assert example.characters == len(turn.text) + 1
 
@@ -286,6 +288,7 @@ def test_what_a_cut_leaves_is_not_shared_between_encodings(encoder: CausalLMEnco
     assert encoder.encode([long])[0].cut == 0
 
 
+@settings(max_examples=60)
 @given(data=st.data(), limit=st.integers(16, 60))
 def test_alternating_dialogues_never_exceed_the_limit_and_end_with_the_end(
     encoder: CausalLMEncoder, data: st.DataObject, limit: int
@@ -331,12 +334,18 @@ def test_a_long_emotion_label_does_not_exceed_the_limit(encoder: CausalLMEncoder
     assert len(encoder.prompt(turns[:1])) <= 128
 
 
+def test_a_label_that_is_not_unicode_is_refused_before_it_is_encoded() -> None:
+    with pytest.raises(ValueError, match="surrogate"):
+        Turn("user", "안녕", emotion="슬픔\ud800")
+
+
 def test_a_question_left_open_at_the_end_does_not_push_the_learned_reply_out(encoder: CausalLMEncoder) -> None:
     example = same(encoder, max_length=16).encode([dialogue("안녕 " * 8, "고생했어", "고마워 " * 8)])[0]
     assert encoder.end_id in example.labels
     assert len(example.input_ids) <= 16
 
 
+@settings(max_examples=60)
 @given(data=st.data(), limit=st.integers(16, 40))
 def test_a_prompt_never_exceeds_its_limit_and_waits_for_a_reply(
     encoder: CausalLMEncoder, data: st.DataObject, limit: int

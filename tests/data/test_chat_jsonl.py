@@ -55,7 +55,7 @@ def test_a_full_yuhee_line_keeps_every_field(tmp_path: Path) -> None:
 
 
 def test_a_plain_openai_line_gets_an_id_and_keys_of_its_own(tmp_path: Path) -> None:
-    _, [found] = None, read(tmp_path, "", GOOD)[0]
+    [found], _ = read(tmp_path, "", GOOD)
     assert (found.id, found.source) == ("chat_jsonl:2", "chat_jsonl")
     assert found.group_keys == ("q:밥먹었어", "a:응 라면ㅋㅋ")
     assert [turn.emotion for turn in found.turns] == [None, None]
@@ -202,11 +202,11 @@ JUNK = st.recursive(
 )
 FIELDS = st.fixed_dictionaries(
     {"role": st.sampled_from(["user", "assistant", "system"]) | JUNK, "content": st.just("안녕") | JUNK},
-    optional={name: JUNK for name in ("emotion", "speaker", "time", "weight")},
+    optional=dict.fromkeys(("emotion", "speaker", "time", "weight"), JUNK),
 )
 RECORDS = st.fixed_dictionaries(
     {"messages": st.lists(FIELDS | JUNK, max_size=3) | JUNK},
-    optional={name: JUNK for name in ("id", "group_keys", "source", "meta")},
+    optional=dict.fromkeys(("id", "group_keys", "source", "meta"), JUNK),
 )
 
 

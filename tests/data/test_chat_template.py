@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import jinja2
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from transformers import PreTrainedTokenizerFast
@@ -80,6 +80,7 @@ def test_transformers_gives_the_encoders_ids(base: CausalLMEncoder, emotion: str
     encoder = changed(base, emotion, punctuation)
     tokenizer = hugging_face(encoder)
 
+    @settings(max_examples=25)
     @given(conversations(encoder.markers))
     def check(messages: Messages) -> None:
         assert_same(encoder, tokenizer, messages)
@@ -92,6 +93,7 @@ def test_plain_jinja_gives_the_encoders_string(base: CausalLMEncoder, emotion: s
     encoder = changed(base, emotion, punctuation)
     render = sandbox(encoder)
 
+    @settings(max_examples=25)
     @given(conversations(encoder.markers))
     def check(messages: Messages) -> None:
         turns = turns_of(messages)

@@ -30,11 +30,11 @@ def test_the_same_text_comes_out_of_every_encoding(tmp_path: Path, data: bytes, 
 
 
 def test_utf_8_is_tried_before_cp949(tmp_path: Path) -> None:
-    data = "가가".encode()
-    assert data.decode("cp949") != "가가"
+    data = "갇나".encode()
+    assert data.decode("cp949") == "媛뉖굹"
     file = tmp_path / "a.txt"
     file.write_bytes(data)
-    assert read_text(file) == ("가가", "utf-8-sig")
+    assert read_text(file) == ("갇나", "utf-8-sig")
 
 
 @pytest.mark.parametrize(

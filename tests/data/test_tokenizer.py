@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from tests.conftest import TEXTS
+from yuhee.data.dialogue import Turn
 from yuhee.data.encoding.causal_lm import CausalLMEncoder
 from yuhee.data.encoding.tokenizer import CONTROL_MARKERS, parse_tokenizer, readable, train_tokenizer
 
@@ -46,9 +47,8 @@ def test_the_vocabulary_is_as_large_as_asked(vocab_size: int) -> None:
     assert sorted(tokenizer.get_vocab().values()) == list(range(vocab_size))
 
 
-@pytest.mark.parametrize("vocab_size", [1, 256, 274])
-def test_a_vocabulary_smaller_than_markers_and_bytes_holds_just_those_and_the_word_sign(vocab_size: int) -> None:
-    tokenizer = train_tokenizer(TEXTS, vocab_size)
+def test_the_smallest_vocabulary_is_markers_bytes_and_the_word_sign() -> None:
+    tokenizer = train_tokenizer(TEXTS, len(CONTROL_MARKERS) + 256 + 1)
     assert tokenizer.get_vocab_size() == len(CONTROL_MARKERS) + 256 + 1
     assert tokenizer.token_to_id("▁") is not None
     assert tokenizer.decode(tokenizer.encode(TEXTS[0]).ids) == TEXTS[0]
@@ -169,12 +169,20 @@ def test_readable_gives_jamo_as_people_type_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["힘들어ㅠㅠ", "웃겨 ㅋㅋㅋ", "ㅇㅋㅠㅠ\nㅋㅋㅋ", "밥 먹었어? ^^", "응 :)", "응\n알겠어\n\nㅎㅎ 😊"]
+    "text",
+    ["힘들어ㅠㅠ", "웃겨 ㅋㅋㅋ", "ㅇㅋㅠㅠ\nㅋㅋㅋ", "밥 먹었어? ^^", "응 :)", "응\n알겠어\n\nㅎㅎ 😊", "웃겨 :-"],
 )
 def test_chat_text_comes_back_from_the_real_tokenizer_exactly(kogpt2_json: str, text: str) -> None:
     encoder = CausalLMEncoder(parse_tokenizer(kogpt2_json), max_length=128)
     ids = encoder.tokenizer.encode(encoder.markers.defuse(text), add_special_tokens=False).ids
     assert encoder.decode(ids) == text
+
+
+@pytest.mark.parametrize("text", ["웃겨 :-", ":-)8", "웃겨 :-)8\n응 :-)8"])
+def test_the_space_behind_a_guard_is_not_shown(kogpt2_json: str, text: str) -> None:
+    encoder = CausalLMEncoder(parse_tokenizer(kogpt2_json), max_length=128)
+    shown = encoder.decode(encoder.turn_ids(Turn("assistant", text)))
+    assert [line[-1] for line in shown.split("\n")] == [line[-1] for line in text.split("\n")]
 
 
 def test_a_tokenizer_file_in_utf8_on_disk_is_the_same(kogpt2_like_json: str, tmp_path: Path) -> None:

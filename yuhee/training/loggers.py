@@ -3,11 +3,13 @@
 import csv
 import logging
 import os
+import secrets
 import threading
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import requests
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
@@ -16,7 +18,7 @@ from yuhee.errors import UserError
 
 log = logging.getLogger(__name__)
 
-WANDB_PATIENCE = 8.0  # seconds until a run goes offline
+WANDB_PATIENCE = 4.0  # seconds for each of two tries, then a run goes offline
 
 
 class CsvMetrics(Logger):
@@ -34,9 +36,10 @@ class CsvMetrics(Logger):
         self.path = path
         self.columns: list[str] = []
         if path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
-                rows = [row for row in csv.DictReader(file) if last_step is None or int(row["step"]) <= last_step]
-            self._rewrite(rows)
+            rows = pd.read_csv(path, dtype=str)
+            if last_step is not None:
+                rows = rows[rows["step"].astype(int) <= last_step]
+            self._write(rows)
 
     @property
     def name(self) -> str:
@@ -54,24 +57,15 @@ class CsvMetrics(Logger):
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         row = {"step": step, **metrics}
         if new := [name for name in row if name not in self.columns]:
-            rows: list[dict[str, Any]] = []
-            if self.path.is_file():
-                with self.path.open(newline="", encoding="utf-8") as file:
-                    rows = list(csv.DictReader(file))
-            self.columns += new
-            self._rewrite(rows)
+            rows = pd.read_csv(self.path, dtype=str) if self.columns else pd.DataFrame()
+            self._write(rows.reindex(columns=[*self.columns, *new]))
         with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, self.columns).writerow(row)
+            csv.DictWriter(file, self.columns, lineterminator="\n").writerow(row)
 
-    def _rewrite(self, rows: list[dict[str, Any]]) -> None:
-        if rows and not self.columns:
-            self.columns = list(rows[0])
+    def _write(self, rows: pd.DataFrame) -> None:
+        self.columns = list(rows.columns)
         partial = self.path.with_suffix(".partial")
-        with partial.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, self.columns)
-            if self.columns:
-                writer.writeheader()
-            writer.writerows(rows)
+        rows.to_csv(partial, index=False)
         partial.replace(self.path)
 
 
@@ -97,41 +91,45 @@ def make_loggers(config: dict[str, Any], folder: Path, last_step: int | None, se
 
 def _wandb(options: dict[str, Any], folder: Path, settings: dict[str, Any]) -> WandbLogger:
     import wandb
-    from wandb.util import generate_id
+
+    id_file = folder / ".wandb-run"
+    if not id_file.is_file():
+        id_file.write_text(secrets.token_hex(4))
+
+    def logger(mode: str) -> WandbLogger:
+        made = WandbLogger(
+            **{**options, "name": options.get("name") or "/".join(folder.parts[-2:])},
+            save_dir=folder,
+            id=id_file.read_text(),
+            resume="allow" if mode == "online" else None,
+            mode=mode,
+            settings=wandb.Settings(silent=True, init_timeout=WANDB_PATIENCE, console="off", save_code=False),
+        )
+        made.log_hyperparams(settings)
+        return made
 
     mode = os.environ.get("WANDB_MODE")
-    if mode is None:
-        reason = _within(WANDB_PATIENCE, _why_offline, default="W&B 서버가 제때 답하지 않아")
-        mode = "offline" if reason else "online"
-        if reason:
-            log.warning(
-                "%s 오프라인으로 기록합니다. 나중에 'wandb sync %s/wandb/offline-run-*' 로 올릴 수 있습니다.",
-                reason,
-                folder,
-            )
-    id_file = folder / ".wandb-run"
-    run_id = id_file.read_text() if id_file.is_file() else generate_id()
-    id_file.write_text(run_id)
-    logger = WandbLogger(
-        **{**options, "name": options.get("name") or "/".join(folder.parts[-2:])},
-        save_dir=folder,
-        id=run_id,
-        resume="allow" if mode == "online" else None,
-        mode=mode,
-        settings=wandb.Settings(silent=True, init_timeout=WANDB_PATIENCE, console="off", save_code=False),
-    )
-    logger.log_hyperparams(settings)
-    return logger
+    if mode is not None:
+        return logger(mode)
+    reason = _within(WANDB_PATIENCE, _why_offline, default="W&B 서버가 제때 답하지 않아")
+    if reason is None:
+        try:
+            return logger("online")
+        except wandb.errors.Error:
+            reason = "W&B가 실행을 받아 주지 않아"
+    log.warning("%s 오프라인으로 기록합니다. 나중에 'wandb sync %s/wandb/offline-run-*' 로 올립니다.", reason, folder)
+    return logger("offline")
 
 
 def _why_offline() -> str | None:
     """Why W&B cannot be used online now; None if it can. Asks the server once, with the key if there is one."""
     import wandb
 
-    key = wandb.api.api_key
+    url = (os.environ.get("WANDB_BASE_URL") or wandb.setup().settings.base_url).rstrip("/") + "/graphql"
+    netrc = requests.utils.get_netrc_auth(url)
+    key = os.environ.get("WANDB_API_KEY") or (netrc[1] if netrc else None)
     if not key:
         return "W&B 키가 없어"
-    url = os.environ.get("WANDB_BASE_URL", wandb.api.api_url).rstrip("/") + "/graphql"
     try:
         answer = requests.post(url, json={"query": "{viewer{id}}"}, auth=("api", key), timeout=WANDB_PATIENCE / 2)
     except requests.RequestException:

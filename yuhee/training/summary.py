@@ -1,5 +1,7 @@
 """The end of a run, as a person reads it: figures, and replies to messages the model has not seen."""
 
+import os
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -37,4 +39,4 @@ def print_summary(result: TrainResult) -> None:
         said = companion.reply(question.text, seed=0)
         replies.add_row(*(Text(text) for text in (question.text, said, dialogue.replies[0])))
     console.print(replies)
-    console.print(Text(f"이어서 이야기하려면: yuhee chat {result.folder}"))
+    console.print(Text(f"이어서 이야기하려면: yuhee chat {os.path.relpath(result.folder)}"))
