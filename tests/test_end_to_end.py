@@ -46,7 +46,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     environment = {**os.environ, "YUHEE_CACHE_DIR": str(folder / "cache")}
     environment.pop("YUHEE_DATA_DIR", None)
     result = subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), *SMALL, "trainer.max_steps=12", "callbacks.checkpoint.every_n_steps=5"],
+        [
+            sys.executable,
+            str(ROOT / "train.py"),
+            *SMALL,
+            "trainer.max_steps=12",
+            "callbacks.checkpoint.every_n_steps=5",
+        ],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -129,7 +135,14 @@ def _corpus(name: str = "mine.csv", rows: int = 40) -> str:
 
 
 def test_ones_own_file_is_cached_in_the_run_folder_only_and_never_named_to_a_tracker(run: Run) -> None:
-    result = run("train.py", "data=songys", f"data.path={_corpus('내 대화 (비밀).csv')}", "logger=wandb", *SMALL, "trainer.max_steps=2")
+    result = run(
+        "train.py",
+        "data=songys",
+        f"data.path={_corpus('내 대화 (비밀).csv')}",
+        "logger=wandb",
+        *SMALL,
+        "trainer.max_steps=2",
+    )
     assert result.returncode == 0, result.stderr
     [folder] = Path("outputs").glob("*/*/")
     assert not (Path("cache") / "encoded").exists()
@@ -184,9 +197,11 @@ def test_a_full_disk_loses_nothing_that_was_saved(run: Run) -> None:
     _corpus()
     arguments = ("data=songys", "data.path=mine.csv", *SMALL, "trainer.max_epochs=3", "hydra.run.dir=here")
     small = (*arguments, "callbacks.checkpoint.every_n_steps=1", "trainer.max_steps=2")
-    limit = "import resource,runpy,sys,signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); " \
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY)); " \
+    limit = (
+        "import resource,runpy,sys,signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY)); "
         f"sys.argv[0]={str(ROOT / 'train.py')!r}; runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
     result = subprocess.run([sys.executable, "-c", limit, *small], capture_output=True, text=True, check=False)
     message = one_sentence_error(result)

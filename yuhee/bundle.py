@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_model
 from tokenizers import Tokenizer
 from transformers import (
@@ -56,14 +57,23 @@ def save_bundle(model: Model, folder: Path, figures: Mapping[str, float]) -> Non
             building = Path(name) / "bundle"
             building.mkdir()
             _write(model, building, figures)
-            if folder.exists():
-                folder.rename(Path(name) / "old")
-            building.rename(folder)
-    except (OSError, RuntimeError) as error:
+            _replace(folder, building, Path(name) / "old")
+    except (OSError, RuntimeError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
         raise UserError(
             f"{folder}: 모델을 저장하지 못했습니다({reason}). 체크포인트는 남아 있으니 공간을 비우고 다시 해 주세요."
         ) from None
+
+
+def _replace(folder: Path, new: Path, old: Path) -> None:
+    if folder.exists():
+        folder.rename(old)
+    try:
+        new.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
 
 
 def load(path: str | Path) -> Model:
@@ -131,7 +141,9 @@ def _load_bundle(folder: Path) -> Model:
 
 
 def _network(config: dict[str, Any]) -> PreTrainedModel:
-    values = {key: value for key, value in config.items() if key not in ("auto_map", "transformers_version")}
+    # what could name code: a custom class, or an attention kernel to fetch
+    code = ("auto_map", "attn_implementation", "_attn_implementation", "transformers_version")
+    values = {key: value for key, value in config.items() if key not in code}
     return AutoModelForCausalLM.from_config(AutoConfig.for_model(**values), dtype=torch.float32)
 
 
@@ -140,6 +152,8 @@ def _model(network: PreTrainedModel, tokenizer: Tokenizer, facts: Mapping[str, A
     if settings["kind"] != CausalLMEncoder.kind:
         raise UserError(f"이 판의 yuhee는 {settings['kind']} 모델을 모릅니다. 새 판으로 열어 주세요.")
     encoder = CausalLMEncoder(tokenizer, **{key: settings[key] for key in ("max_length", "emotion", "punctuation")})
+    if max(tokenizer.get_vocab().values()) >= network.get_input_embeddings().num_embeddings:
+        raise ValueError("the tokenizer has more tokens than the network")
     drop = ("network", "tokenizer")
     return Model(network.eval(), encoder, {key: value for key, value in facts.items() if key not in drop})
 
@@ -160,7 +174,8 @@ def _write(model: Model, folder: Path, figures: Mapping[str, float]) -> None:
     tokenizer.chat_template = chat_template(model.encoder)
     tokenizer.save_pretrained(folder)
     _name_known_class(folder / "tokenizer_config.json")
-    facts = {**model.facts, "format": FORMAT, "figures": dict(figures)}
+    facts = {key: value for key, value in model.facts.items() if key not in ("network", "tokenizer")}
+    facts |= {"format": FORMAT, "figures": dict(figures)}
     (folder / "yuhee.json").write_text(json.dumps(facts, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(model_card(facts), encoding="utf-8")
 

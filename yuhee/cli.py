@@ -27,7 +27,7 @@ def chat(
         Path | None, typer.Argument(help="실행 폴더, bundle 폴더, 또는 .ckpt. 비우면 outputs/ 의 가장 새로 끝난 실행.")
     ] = None,
     emotion: Annotated[str | None, typer.Option(help="내 감정 표지 (songys: 0 일상, 1 슬픔, 2 기쁨).")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="같은 씨앗이면 같은 대답.")] = None,
+    seed: Annotated[int | None, typer.Option(help="같은 씨앗이면 같은 대답.")] = None,
     greedy: Annotated[bool, typer.Option("--greedy", help="늘 가장 그럴듯한 토큰을 고른다.")] = False,
     temperature: Annotated[float, typer.Option(help="높을수록 자유롭게.")] = 0.7,
     top_p: Annotated[float, typer.Option(help="확률 합이 이만큼인 후보에서만 뽑는다.")] = 0.9,
@@ -37,7 +37,7 @@ def chat(
 ) -> None:
     """학습한 모델과 이야기한다."""
     from yuhee.chat.companion import load
-    from yuhee.chat.engine import Decoding
+    from yuhee.chat.engine import Decoding, check_seed
     from yuhee.chat.terminal import Conversation, converse
 
     decoding = Decoding(
@@ -48,6 +48,7 @@ def chat(
         max_new_tokens=max_new_tokens,
     )
     decoding.check()
+    check_seed(seed)
     converse(Conversation(load(path or _newest_run()), decoding, emotion, seed, history))
 
 

@@ -12,7 +12,7 @@ def test_a_turn_is_nfc_with_plain_line_breaks() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"role": "bot", "text": "a"}, "role 'bot'"),
+        ({"role": "bot", "text": "a"}, "role is none of"),
         ({"role": "user", "text": " \n"}, "blank"),
         ({"role": "user", "text": 3}, "blank"),
         ({"role": "user", "text": "a\ud800"}, "lone surrogate"),

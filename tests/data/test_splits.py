@@ -168,17 +168,21 @@ def test_common_words_do_not_weld_a_chat_corpus_together() -> None:
     assert groups_of(chats) == [[f"{number:03}", f"{number + 1:03}"] for number in range(0, 300, 2)]
 
 
-def test_rare_keys_join_before_common_ones() -> None:
+@pytest.mark.parametrize("rare", ["드문 말", "펲시", "똠", "쓩", "뷁", "쀍", "귤", "핥"])
+def test_rare_keys_join_before_common_ones(rare: str) -> None:
     crowd = [keyed(f"{number:02}", "흔한 말") for number in range(19)]
-    found = groups_of([*crowd, keyed("둘", "흔한 말", "드문 말"), keyed("하나", "드문 말")])
+    found = groups_of([*crowd, keyed("둘", "흔한 말", rare), keyed("하나", rare)])
     assert found == [["둘", "하나"], *([f"{number:02}"] for number in range(19))]
 
 
-def test_a_skipped_key_does_not_stop_the_next() -> None:
-    crowd = [keyed(f"{number:02}", "ㅋㅋ", *(["답"] if number < 2 else [])) for number in range(30)]
-    late = [keyed(f"x{number}", "많은 답") for number in range(31)]
-    found = groups_of([*crowd, *late, keyed("p", "짝"), keyed("q", "짝")])
-    assert found[:3] == [["00", "01"], ["p", "q"], ["02"]]
+def test_a_key_that_is_passed_over_does_not_stop_the_more_common_ones() -> None:
+    def chain(name: str) -> list[Dialogue]:
+        links = [keyed(f"{name}{at:02}", f"{name}:{at}", f"{name}:{at + 1}") for at in range(14)]
+        return [*links, keyed(f"{name}14", f"{name}:14", "셋이 쓰는 말")]
+
+    four = [keyed(f"d{number}", "넷이 쓰는 말") for number in range(4)]
+    found = groups_of([*chain("a"), *chain("b"), keyed("c", "셋이 쓰는 말"), *four])
+    assert [len(members) for members in found] == [15, 15, 4, 1]
 
 
 def test_parts_are_80_10_10() -> None:
@@ -195,6 +199,13 @@ def test_parts_of_groups_are_about_80_10_10() -> None:
     dialogues = [keyed(f"{number}", f"k{number % 190}") for number in range(1_000)]
     parts = split(dialogues)
     assert [len(parts.train), len(parts.val), len(parts.test)] == pytest.approx([800, 100, 100], abs=6)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_large_groups_are_dealt_before_small_ones_even_out_the_parts(seed: int) -> None:
+    dialogues = [keyed(f"{number}", f"k{number % 10}" if number < 200 else f"{number}") for number in range(1_000)]
+    parts = split(dialogues, seed=seed)
+    assert [len(parts.train), len(parts.val), len(parts.test)] == [800, 100, 100]
 
 
 def test_every_label_is_shared_out_alike() -> None:

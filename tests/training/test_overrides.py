@@ -85,7 +85,18 @@ def test_lightnings_own_names_are_taken_without_a_plus() -> None:
     assert config.trainer["max_time"] == "00:00:10:00"
 
 
-PATHS = ["데이터/내 파일.csv", "a,b.csv", "f(1).csv", "k=v.csv", "it's.csv", 'say "hi".csv', "back\\slash.csv", "[x]{y}", "100%", "1e3"]
+PATHS = [
+    "데이터/내 파일.csv",
+    "a,b.csv",
+    "f(1).csv",
+    "k=v.csv",
+    "it's.csv",
+    'say "hi".csv',
+    "back\\slash.csv",
+    "[x]{y}",
+    "100%",
+    "1e3",
+]
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -47,11 +47,15 @@ STEPS_PER_EPOCH = 12
 
 
 def _corpus(folder: Path) -> None:
-    rows = "".join(f"질문 {n}번 {'가나다라마바사'[n % 7] * (n % 5 + 1)},대답 {n * 7}번이야,{n % 3}\n" for n in range(60))
+    rows = "".join(
+        f"질문 {n}번 {'가나다라마바사'[n % 7] * (n % 5 + 1)},대답 {n * 7}번이야,{n % 3}\n" for n in range(60)
+    )
     (folder / "corpus.csv").write_text("Q,A,label\n" + rows, encoding="utf-8")
 
 
-def _start(folder: Path, *arguments: str, stop_after: int = -1, number: int = signal.SIGKILL) -> subprocess.CompletedProcess[str]:
+def _start(
+    folder: Path, *arguments: str, stop_after: int = -1, number: int = signal.SIGKILL
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", RUNNER, *ARGUMENTS, *arguments],
         cwd=folder,

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from yuhee import bundle
-from yuhee.chat.engine import Decoding, Engine
+from yuhee.chat.engine import Decoding, Engine, check_seed
 from yuhee.chat.session import Memory, Session
 from yuhee.data.dialogue import Turn
 from yuhee.errors import UserError
@@ -64,6 +64,7 @@ class Companion:
     ) -> Iterator[str]:
         """Like `reply`, in pieces as they are generated."""
         decoding = _decoding(options)
+        check_seed(seed)
         turns = self._turns(message, emotion)
         session = self.session()
         session.restore(turns[:-1])
@@ -91,9 +92,10 @@ class Companion:
             raise UserError(f"emotion={emotion}: 이 모델이 모르는 감정입니다(있는 것: {known}).")
 
     def _turns(self, message: str | Messages, emotion: str | None) -> list[Turn]:
-        self.check_emotion(emotion)
         messages: Messages = [{"role": "user", "content": message}] if isinstance(message, str) else message
         try:
+            for label in (emotion, *(message.get("emotion") for message in messages)):
+                self.check_emotion(label)
             turns = [Turn(m["role"], m["content"], emotion=m.get("emotion")) for m in messages]
         except (KeyError, TypeError, AttributeError):
             raise UserError("대화는 {'role': …, 'content': …} 꼴의 메시지 목록이어야 합니다.") from None
@@ -103,6 +105,8 @@ class Companion:
             ) from None
         if not turns or turns[-1].role != "user":
             raise UserError("대화의 마지막 메시지는 사용자(role: user)의 것이어야 합니다.")
+        if any(turn.role == "system" for turn in turns[1:]):
+            raise UserError("role: system 메시지는 맨 앞에만 올 수 있습니다.")
         if emotion is not None:
             turns[-1] = Turn("user", turns[-1].text, emotion=emotion)
         return turns

@@ -44,27 +44,39 @@ class Decoding:
         Raises:
             UserError: naming the first of them.
         """
-        for name, possible, rule in (
-            ("temperature", self.temperature > 0, "0보다 커야 합니다(가장 그럴듯한 답만 원하면 greedy)"),
-            ("top_p", 0 < self.top_p <= 1, "0보다 크고 1 이하여야 합니다"),
-            ("repetition_penalty", self.repetition_penalty > 0, "0보다 커야 합니다"),
-            ("no_repeat_ngram", self.no_repeat_ngram > 0, "1 이상이어야 합니다"),
-            ("max_new_tokens", self.max_new_tokens > 0, "1 이상이어야 합니다"),
+        for name, low, high, kind in (
+            ("temperature", 0.01, 100, (int, float)),
+            ("top_p", 0.001, 1, (int, float)),
+            ("repetition_penalty", 0.1, 10, (int, float)),
+            ("no_repeat_ngram", 1, 10_000, int),
+            ("max_new_tokens", 1, 10_000, int),
         ):
-            if not possible:
-                raise UserError(f"{name}={getattr(self, name)}: {rule}.")
+            value = getattr(self, name)
+            if not isinstance(value, kind) or isinstance(value, bool) or not low <= value <= high:
+                number = "정수" if kind is int else "수"
+                raise UserError(f"{name}={value}: {low:g}에서 {high:g} 사이의 {number}여야 합니다.")
 
     def processors(self) -> LogitsProcessorList:
         chain = LogitsProcessorList(
             [
-                RepetitionPenaltyLogitsProcessor(self.repetition_penalty),
+                RepetitionPenaltyLogitsProcessor(float(self.repetition_penalty)),
                 NoRepeatNGramLogitsProcessor(self.no_repeat_ngram),
             ]
         )
         if not self.greedy:
-            chain.append(TemperatureLogitsWarper(self.temperature))
-            chain.append(TopPLogitsWarper(self.top_p))
+            chain.append(TemperatureLogitsWarper(float(self.temperature)))
+            chain.append(TopPLogitsWarper(float(self.top_p)))
         return chain
+
+
+def check_seed(seed: int | None) -> None:
+    """Refuse what is no seed.
+
+    Raises:
+        UserError: not a whole number from 0 to 2⁶³ − 1.
+    """
+    if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63):
+        raise UserError(f"seed={seed}: 0 이상 2의 63제곱 미만의 정수여야 합니다.")
 
 
 class Engine:
@@ -105,16 +117,16 @@ class Engine:
         random.seed() if seed is None else random.manual_seed(seed)
         processors = decoding.processors()
         room = min(decoding.max_new_tokens, self.max_positions - len(prompt))
-        pending, reply = self._rewind(prompt), list[int]()
+        reply: list[int] = []
         while len(reply) < room:
-            logits = self._forward(pending)
+            # found anew each time: another reply may have used the cache since the last token
+            logits = self._forward(self._rewind([*prompt, *reply]))
             logits[0, self._banned if reply else self._banned_first] = -torch.inf
-            scores = processors(torch.tensor([reply], dtype=torch.long), logits) if reply else logits
+            scores = processors(torch.tensor([reply], dtype=torch.long), logits)
             token = self._choose(scores, decoding, random)
             if token == self.end_id:
                 return
             reply.append(token)
-            pending = [token]
             yield token
 
     def _choose(self, scores: Tensor, decoding: Decoding, random: torch.Generator) -> int:

@@ -1,6 +1,6 @@
 """A conversation as it goes on: what was said, as turns and as the ids that the model saw."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from yuhee.chat.care import fixed_reply
@@ -10,6 +10,7 @@ from yuhee.data.encoding.causal_lm import CausalLMEncoder
 from yuhee.data.encoding.markers import ASSISTANT
 
 SILENCE = "…"  # stands for a reply of nothing but white space
+BROKEN = "\ufffd"  # what half a character decodes to
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Memory:
 
     Attributes:
         exchanges: before the current message. A model has no use for more than it was trained on.
-        tokens: of the whole prompt and the reply, beyond which oldest exchanges are left out.
+        tokens: of the whole prompt, beyond which oldest exchanges are left out.
     """
 
     exchanges: int
@@ -47,7 +48,7 @@ class Session:
         self._said = [(turn, self.encoder.turn_ids(turn)) for turn in turns]
         self._forgotten = 0
 
-    def say(self, turn: Turn, decoding: Decoding, seed: int | None = None) -> Iterator[str]:
+    def say(self, turn: Turn, decoding: Decoding, seed: int | None = None) -> Generator[str]:
         """Add the user's turn and yield the reply in pieces; whatever was generated is remembered.
 
         Args:
@@ -55,7 +56,8 @@ class Session:
             seed: of the sampling.
         """
         if answer := fixed_reply(turn.text):
-            self._remember(turn, Turn("assistant", answer), None)
+            reply = Turn("assistant", answer)
+            self._said += [(turn, self.encoder.turn_ids(turn)), (reply, self.encoder.turn_ids(reply))]
             yield answer
             return
         ids: list[int] = []
@@ -63,22 +65,28 @@ class Session:
         try:
             for token in self.engine.stream(self._prompt(turn, decoding), decoding, seed):
                 ids.append(token)
-                text = _settled(self.encoder.decode(ids))
+                text = self._settled(ids)
                 if len(text) > len(shown) and text.startswith(shown):
                     yield text[len(shown) :]
                     shown = text
-            text = self.encoder.decode(ids).strip() or SILENCE
+            text = self._text(ids)
             if text.startswith(shown):
                 yield text[len(shown) :]
-        finally:
-            text = self.encoder.decode(ids).strip()
-            self._remember(turn, Turn("assistant", text or SILENCE), ids if text else None)
+        except Exception:
+            if ids:  # an error after some words: they were said
+                self._remember(turn, ids)
+            raise
+        except BaseException:  # the listener left, or interrupted
+            self._remember(turn, ids)
+            raise
+        self._remember(turn, ids)
 
     def undo(self) -> Turn | None:
         """Take the last exchange back; returns the user's turn of it, or None if there was none."""
         while self._said:
             turn, _ = self._said.pop()
             if turn.role == "user":
+                self._forgotten = 0
                 return turn
         return None
 
@@ -86,29 +94,38 @@ class Session:
         """Forget everything that was said."""
         self._said, self._forgotten = [], 0
 
-    def _remember(self, question: Turn, reply: Turn, ids: list[int] | None) -> None:
-        markers = self.encoder.markers
-        reply_ids = self.encoder.turn_ids(reply) if ids is None else [markers[ASSISTANT], *ids, self.encoder.end_id]
+    def _remember(self, question: Turn, ids: list[int]) -> None:
+        reply = Turn("assistant", self._text(ids))
+        reply_ids = [self.encoder.markers[ASSISTANT], *ids, self.encoder.end_id]
+        if reply.text == SILENCE:
+            reply_ids = self.encoder.turn_ids(reply)
         self._said += [(question, self.encoder.turn_ids(question)), (reply, reply_ids)]
+
+    def _text(self, ids: list[int]) -> str:
+        """A whole reply: no half character and no white space at its ends, never nothing."""
+        return self.encoder.decode(ids).rstrip(BROKEN).strip() or SILENCE
+
+    def _settled(self, ids: list[int]) -> str:
+        """The part of a growing reply that further tokens cannot change."""
+        return self.encoder.decode(self.encoder.whole_characters(ids)).strip()
 
     def _prompt(self, turn: Turn, decoding: Decoding) -> list[int]:
         """Ids of what is remembered and the new turn, open for the reply; whole exchanges are left out."""
-        room = self.engine.max_positions - decoding.max_new_tokens
-        question = self.encoder.prompt([turn], max(room, 8))
-        starts = [i for i, (said, _) in enumerate(self._said) if said.role == "user" and not self._continues(i)]
+        room = max(self.engine.max_positions - decoding.max_new_tokens, 8)
+        has_setting = bool(self._said) and self._said[0][0].role == "system"
+        setting = self._said[0][1] if has_setting else []
+        question = self.encoder.prompt([turn], max(room - len(setting), 8))
+        starts = [place for place, (said, _) in enumerate(self._said) if self._opens(place, said)]
         starts = starts[max(0, len(starts) - self.memory.exchanges) :] if self.memory.exchanges else []
         for start in [place for place in starts if place >= self._forgotten]:
             history = [token for _, ids in self._said[start:] for token in ids]
-            if len(history) + len(question) <= min(self.memory.tokens, room):
+            if len(setting) + len(history) + len(question) <= min(self.memory.tokens, room):
                 self._forgotten = start
-                return history + question
+                return setting + history + question
         self._forgotten = len(self._said)
-        return question
+        return setting + question
 
-    def _continues(self, index: int) -> bool:
-        return index > 0 and self._said[index - 1][0].role == "user"
-
-
-def _settled(text: str) -> str:
-    """The part of a growing text that further tokens cannot change: no half characters, no space at the end."""
-    return text.rstrip("\ufffd").rstrip(" ")
+    def _opens(self, place: int, turn: Turn) -> bool:
+        """Whether an exchange begins here: with the user's first message, or a reply that nobody asked for."""
+        before = self._said[place - 1][0].role if place else "system"
+        return before == "system" or (turn.role == "user" and before == "assistant") if turn.role != "system" else False

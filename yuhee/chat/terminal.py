@@ -1,8 +1,10 @@
 """`yuhee chat`: a conversation on a terminal, or line by line through a pipe."""
 
+import contextlib
+import io
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -41,7 +43,7 @@ class Conversation:
         self.companion.check_emotion(self.emotion)
         self.session = self.companion.session(self.exchanges)
 
-    def command(self, line: str) -> str | Iterator[str] | None:
+    def command(self, line: str) -> str | Generator[str] | None:
         """What a line does: a note to print, a reply to stream, or None to leave."""
         word = line.strip().casefold()
         if word in QUIT:
@@ -58,7 +60,7 @@ class Conversation:
             return HELP
         return self._say(Turn("user", line.strip(), emotion=self.emotion))
 
-    def _say(self, turn: Turn) -> Iterator[str]:
+    def _say(self, turn: Turn) -> Generator[str]:
         seed = None if self.seed is None else self.seed + self.replies
         self.replies += 1
         return self.session.say(turn, self.decoding, seed)
@@ -78,11 +80,14 @@ def printable(text: str) -> str:
 
 
 def _through_pipe(conversation: Conversation) -> None:
-    sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]
+    for stream in (sys.stdin, sys.stdout):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     for line in sys.stdin:
-        if not line.strip("\ufeff \t\r\n"):
+        line = line.replace("\ufeff", "")
+        if not line.strip():
             continue
-        answer = conversation.command(line.strip("\ufeff\r\n"))
+        answer = conversation.command(line)
         if answer is None:
             return
         if isinstance(answer, str):
@@ -114,8 +119,9 @@ def _on_terminal(conversation: Conversation) -> None:
             continue
         console.print(Text(f"{NAME}: ", style="bold magenta"), end="")
         try:
-            for piece in answer:
-                console.print(Text(printable(piece)), end="", soft_wrap=True)
+            with contextlib.closing(answer):
+                for piece in answer:
+                    console.print(Text(printable(piece)), end="", soft_wrap=True)
         except KeyboardInterrupt:  # stops this reply, not the conversation
             console.print(Text(" …", style="dim"), end="")
         console.print()

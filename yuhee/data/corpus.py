@@ -27,7 +27,7 @@ class Corpus:
 
     @property
     def emotion_labels(self) -> list[str]:
-        return sorted(self.report.labels)
+        return sorted({t.emotion for d in self.dialogues for t in d.turns if t.role == "user" and t.emotion})
 
 
 def read_corpus(name: str, reader: Reader, path: str | None) -> Corpus:

@@ -41,17 +41,14 @@ class Turn:
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
-            raise ValueError(f"role {self.role!r} is none of {', '.join(ROLES)}")
+            raise ValueError(f"the role is none of {', '.join(ROLES)}")  # a name may stand there
         if not isinstance(self.text, str) or not self.text.strip():
             raise ValueError("the text is blank")
-        try:
-            self.text.encode()
-        except UnicodeEncodeError:
-            raise ValueError("the text holds half a character (a lone surrogate)") from None
         if self.weight not in (0, 1):
             raise ValueError(f"weight {self.weight!r} is neither 0 nor 1")
-        text = unicodedata.normalize("NFC", self.text.replace("\r\n", "\n").replace("\r", "\n"))
-        object.__setattr__(self, "text", text)
+        object.__setattr__(self, "text", _clean(self.text))
+        if self.emotion is not None:
+            object.__setattr__(self, "emotion", _clean(self.emotion).strip() or None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +93,15 @@ class Dialogue:
         """Hash of what is said, independent of the id and of the place in the file (32 hex digits)."""
         content = [(turn.role, turn.text, turn.emotion, turn.weight) for turn in self.turns]
         return hashlib.blake2b(json.dumps(content, ensure_ascii=False).encode(), digest_size=16).hexdigest()
+
+
+def _clean(text: str) -> str:
+    """NFC with `\\n` as the only line break."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("the text holds half a character (a lone surrogate)") from None
+    return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def normalize_question(text: str) -> str:

@@ -43,6 +43,8 @@ class ExampleStore(Dataset[Example]):
     def __init__(self, path: Path) -> None:
         self.path = path
         reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        if not reader.schema.equals(_SCHEMA):
+            raise ValueError("the cache holds other columns")
         self._batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
         self._starts = np.cumsum([0, *(batch.num_rows for batch in self._batches)])
         offsets = [batch.column("input_ids").offsets.to_numpy() for batch in self._batches]
@@ -79,11 +81,10 @@ def encode_cached(splits: dict[str, list[Dialogue]], encode: Encode, folder: Pat
     """
     try:
         return _open(splits, folder)
-    except FileNotFoundError:
-        pass
     except (pa.ArrowInvalid, OSError, ValueError):
-        log.warning("인코딩 캐시가 손상되어 다시 만듭니다: %s", folder.name)
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            log.warning("인코딩 캐시가 손상되어 다시 만듭니다: %s", folder.name)
+            shutil.rmtree(folder, ignore_errors=True)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".encoding-") as name:

@@ -130,10 +130,10 @@ def _assign(
     totals = sum(labels, Counter[str]())
     missing = [{label: ratio * count for label, count in totals.items()} for ratio in ratios]
     parts: list[list[int]] = [[] for _ in ratios]
-    for members in sorted(groups, key=lambda g: (-len(g), _digest(f"{seed}:{min(hashes[i] for i in g)}"))):
+    for members in sorted(groups, key=lambda g: (-len(g), _digest(f"{seed}:{sorted(hashes[i] for i in g)}"))):
         held = sum((labels[index] for index in members), Counter[str]())
         lack = [
-            sum(count * missing[part][label] / (ratio * totals[label]) for label, count in held.items())
+            sum(count * missing[part][label] / (ratio * totals[label]) for label, count in sorted(held.items()))
             for part, ratio in enumerate(ratios)
         ]
         best = lack.index(max(lack))

@@ -84,7 +84,7 @@ class CausalLM(pl.LightningModule):
         self, network: PreTrainedModel, encoder: CausalLMEncoder, config: CausalLMConfig, facts: dict[str, Any]
     ) -> None:
         super().__init__()
-        self.network = network
+        self.network = network.train()  # `from_pretrained` returns evaluation mode, without dropout
         self.encoder = encoder
         self.config = config
         self.facts = facts

@@ -103,7 +103,9 @@ def _wandb(options: dict[str, Any], folder: Path, settings: dict[str, Any]) -> W
             id=id_file.read_text(),
             resume="allow" if mode == "online" else None,
             mode=mode,
-            settings=wandb.Settings(silent=True, init_timeout=WANDB_PATIENCE, console="off", save_code=False),
+            settings=wandb.Settings(
+                silent=True, init_timeout=WANDB_PATIENCE, console="off", save_code=False, x_disable_meta=True
+            ),
         )
         made.log_hyperparams(settings)
         return made

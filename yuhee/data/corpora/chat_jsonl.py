@@ -8,17 +8,20 @@ from typing import Any
 from yuhee.data.corpora.text_file import find_file, read_text, split_lines
 from yuhee.data.dialogue import Dialogue, Turn, group_keys
 from yuhee.data.report import ReadReport
+from yuhee.errors import UserError
 
 
-def read(path: str, report: ReadReport) -> Iterator[Dialogue]:
+def read(path: str | None, report: ReadReport) -> Iterator[Dialogue]:
     """Yield the conversations of a JSON-lines file.
 
     Each line is `{"messages": [{"role", "content", "emotion"?, "speaker"?, "time"?, "weight"?}], "id"?,
     "group_keys"?, "source"?, "meta"?}`. Lines that are not, go to the report.
 
     Raises:
-        UserError: the file is missing, empty or undecodable.
+        UserError: no file was named, or it is missing, empty or undecodable.
     """
+    if path is None:
+        raise UserError("data.path에 대화 파일(JSON lines)을 지정해 주세요.")
     file = find_file(Path(path))
     text, report.encoding = read_text(file)
     for number, line in enumerate(split_lines(text), start=1):
@@ -39,11 +42,12 @@ def _dialogue(record: Any, number: int, source: str) -> Dialogue:
     keys = record.get("group_keys") or group_keys(turns)
     if not isinstance(keys, list | tuple) or not all(isinstance(key, str) for key in keys):
         raise ValueError("'group_keys'는 문자열 목록이어야 합니다")
+    json.dumps(record, ensure_ascii=False).encode()  # half a character anywhere is a ValueError
     return Dialogue(
-        id=str(record.get("id", f"{source}:{number}")),
+        id=str(record.get("id") or f"{source}:{number}"),
         turns=turns,
         group_keys=tuple(keys),
-        source=str(record.get("source", source)),
+        source=str(record.get("source") or source),
         meta=record.get("meta") or {},
     )
 

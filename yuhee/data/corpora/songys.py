@@ -7,6 +7,7 @@ around fields with a comma, no line break inside a field. Labels: 0 everyday, 1 
 import csv
 import hashlib
 import logging
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,18 +36,19 @@ def read(path: str | None, report: ReadReport) -> Iterator[Dialogue]:
     text, report.encoding = read_text(file)
     report.private = _sha256(file) != SHA256
     lines = split_lines(text)
-    columns = _columns(file, lines[0])
+    names = _names(lines[0])
+    columns = _columns(file, names)
     labels: dict[tuple[str, str], tuple[int, set[int]]] = {}
     for number, line in enumerate(lines[1:], start=2):
         if not line.strip():
             continue
         try:
-            question, answer, label = _row(line, columns)
+            question, answer, label = _row(line, columns, len(names))
         except ValueError as error:
             report.skip(number, str(error))
             continue
         labels.setdefault((question, answer), (number, set()))[1].add(label)
-    if duplicates := len(lines) - 1 - len(labels) - len(report.skipped) - lines[1:].count(""):
+    if duplicates := len(lines) - 1 - len(labels) - len(report.skipped) - sum(not line.strip() for line in lines[1:]):
         report.notes.append(f"같은 질문과 답이 되풀이된 {duplicates}줄을 하나로 합쳤습니다.")
     for (question, answer), (number, found) in labels.items():
         turns = (Turn("user", question, emotion=str(min(found))), Turn("assistant", answer))
@@ -82,9 +84,11 @@ def _download(folder: Path) -> Path:
     try:
         # pooch writes beside the target and renames only what has the right hash
         return Path(pooch.retrieve(URL, f"sha256:{SHA256}", target.name, folder, progressbar=True))
-    except requests.exceptions.RequestException:
+    except requests.exceptions.RequestException as error:
+        status = getattr(error.response, "status_code", None)
+        reason = f"서버가 {status}로 답함" if status else "네트워크 없음"
         raise UserError(
-            f"songys를 내려받지 못했습니다(네트워크 없음): {URL} 을 다른 곳에서 받아 "
+            f"songys를 내려받지 못했습니다({reason}): {URL} 을 다른 곳에서 받아 "
             "data.path=<파일> 로 지정하거나 $YUHEE_DATA_DIR/songys/ 에 넣어 주세요."
         ) from None
     except ValueError:
@@ -93,20 +97,28 @@ def _download(folder: Path) -> Path:
             "직접 받아 data.path=<파일> 로 지정해 주세요."
         ) from None
     except OSError as error:
-        raise UserError(f"{folder}: 저장할 수 없습니다 ({error.strerror}). YUHEE_CACHE_DIR를 바꿔 주세요.") from None
+        raise UserError(
+            f"{folder}: 저장할 수 없습니다 ({error.strerror or error}). YUHEE_CACHE_DIR를 바꿔 주세요."
+        ) from None
 
 
-def _columns(file: Path, header: str) -> list[int]:
-    names = [name.strip() for name in next(csv.reader([header]), [])]
+def _names(header: str) -> list[str]:
+    try:
+        return [name.strip() for name in next(csv.reader([header]), [])]
+    except csv.Error:  # a field without end
+        return []
+
+
+def _columns(file: Path, names: list[str]) -> list[int]:
     if missing := [name for name in COLUMNS if name not in names]:
         raise UserError(
-            f"{file}, 1번째 줄: 열 {', '.join(missing)} 이(가) 없습니다(있는 열: {', '.join(names)}). "
+            f"{file}, 1번째 줄: 열 {', '.join(missing)} 이(가) 없습니다(있는 열: {', '.join(names) or '없음'}). "
             f"첫 줄을 '{','.join(COLUMNS)}' 로 고쳐 주세요."
         )
     return [names.index(name) for name in COLUMNS]
 
 
-def _row(line: str, columns: list[int]) -> tuple[str, str, int]:
+def _row(line: str, columns: list[int], width: int) -> tuple[str, str, int]:
     """Parse one physical line: a stray quote spoils its own row, not the rest of the file."""
     try:
         fields = next(csv.reader([line], strict=True))
@@ -114,9 +126,9 @@ def _row(line: str, columns: list[int]) -> tuple[str, str, int]:
         raise ValueError("따옴표가 닫히지 않았습니다") from None
     if len(fields) <= max(columns):
         raise ValueError(f"열이 {len(fields)}개뿐입니다")
-    if len(fields) > len(columns):
+    if len(fields) > width:
         raise ValueError(f"열이 {len(fields)}개입니다(쉼표가 든 글은 따옴표로 감싸야 합니다)")
-    question, answer, label = (fields[column].strip() for column in columns)
+    question, answer, label = (unicodedata.normalize("NFC", fields[column]).strip() for column in columns)
     if not question or not answer:
         raise ValueError("Q나 A가 비어 있습니다")
     try:

@@ -1,6 +1,7 @@
 """Bytes to text, once and strictly."""
 
 import codecs
+import contextlib
 import re
 import unicodedata
 from pathlib import Path
@@ -17,11 +18,16 @@ def find_file(path: Path) -> Path:
         UserError: no such file, or a folder.
     """
     path = path.expanduser()
-    for form in (str(path), unicodedata.normalize("NFC", str(path)), unicodedata.normalize("NFD", str(path))):
-        if Path(form).is_file():
-            return Path(form)
-    if path.is_dir():
-        raise UserError(f"{path}: 파일이 아니라 폴더입니다. data.path에 파일 이름까지 적어 주세요.")
+    with contextlib.suppress(OSError, ValueError):  # a name that no file can have
+        if path.is_file():
+            return path
+        if path.is_dir():
+            raise UserError(f"{path}: 파일이 아니라 폴더입니다. data.path에 파일 이름까지 적어 주세요.")
+    with contextlib.suppress(OSError, ValueError):
+        wanted = unicodedata.normalize("NFC", path.name)
+        for entry in path.parent.iterdir():
+            if unicodedata.normalize("NFC", entry.name) == wanted and entry.is_file():
+                return entry
     raise UserError(f"{path}: 파일이 없습니다. data.path를 확인해 주세요.")
 
 
@@ -38,15 +44,18 @@ def read_text(path: Path) -> tuple[str, str]:
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: 읽을 수 없습니다 ({error.strerror}).") from None
-    if not data.strip():
-        raise UserError(f"{path}: 파일이 비어 있습니다.")
     utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     for encoding in ("utf-16",) if utf16 else ("utf-8-sig", "cp949"):
         try:
-            return data.decode(encoding), encoding
+            text = data.decode(encoding)
         except UnicodeDecodeError:
             continue
-    raise UserError(f"{path}: UTF-8도 UTF-16도 cp949도 아닙니다. UTF-8로 저장한 뒤 다시 시도해 주세요.")
+        if not text.strip():
+            break
+        return text, encoding
+    else:
+        raise UserError(f"{path}: UTF-8도 UTF-16도 cp949도 아닙니다. UTF-8로 저장한 뒤 다시 시도해 주세요.")
+    raise UserError(f"{path}: 파일이 비어 있습니다.")
 
 
 def split_lines(text: str) -> list[str]:

@@ -20,6 +20,7 @@ from yuhee.data.dialogue import Dialogue, Turn
 from yuhee.data.encoding.markers import ASSISTANT, EMOTION, END, NEWLINE, SYSTEM, USER, Markers
 from yuhee.data.encoding.tokenizer import readable
 
+BYTE_TOKEN = re.compile(r"<0x[0-9A-F]{2}>")
 PUNCTUATION = re.compile(r"[?.!,]")
 
 
@@ -41,7 +42,7 @@ class Example:
         kinds: (length,) `Kind` of each token.
         characters: characters of the raw replies in NFC, plus one for the end of each.
         lost: characters of the raw replies that decoding the learned tokens does not give back.
-        dropped: exchanges left out because the dialogue was too long.
+        dropped: exchanges (or turns of one exchange) left out because the dialogue was too long.
         cut: turns whose text was shortened, `cut_replies` of them replies.
     """
 
@@ -69,14 +70,17 @@ class _EncodedTurn:
     cut: bool = False
 
     def shorten(self, surplus: int) -> int:
-        """Take up to `surplus` tokens of text away, and say how many: a question's oldest, a reply's last."""
-        taken = min(surplus, self.text_end - 1)
-        if taken > 0:
-            start = 1 if self.turn.role != "assistant" else self.text_end - taken
-            del self.ids[start : start + taken], self.kinds[start : start + taken]
-            self.text_end -= taken
-            self.cut = True
-        return taken
+        """Take up to `surplus` tokens away, and say how many: a question's oldest, a reply's last, then a label's."""
+        before = len(self.ids)
+        text = min(surplus, self.text_end - 1)
+        start = self.text_end - text if self.turn.role == "assistant" else 1
+        del self.ids[start : start + text], self.kinds[start : start + text]
+        self.text_end -= text
+        if self.turn.role == "user":
+            end = max(len(self.ids) - (surplus - text), self.text_end + 1)
+            del self.ids[end:], self.kinds[end:]
+        self.cut = self.cut or len(self.ids) < before
+        return before - len(self.ids)
 
 
 class CausalLMEncoder:
@@ -159,7 +163,14 @@ class CausalLMEncoder:
             elif token not in self._control_ids:
                 lines[-1].append(token)
         texts = self.tokenizer.decode_batch(lines, skip_special_tokens=False)
-        return "\n".join(self.markers.unguard(readable(text)) for text in texts)
+        return self.markers.look_alike("\n".join(self.markers.unguard(readable(text)) for text in texts))
+
+    def whole_characters(self, ids: Sequence[int]) -> Sequence[int]:
+        """The ids up to a last run of byte tokens, which may yet grow into another character."""
+        end = len(ids)
+        while end and BYTE_TOKEN.fullmatch(self.tokenizer.id_to_token(ids[end - 1]) or ""):
+            end -= 1
+        return ids[:end]
 
     def _render_turn(self, turn: Turn) -> str:
         if turn.role == "user":
@@ -193,6 +204,8 @@ class CausalLMEncoder:
         return result
 
     def _example(self, dialogue: Dialogue, encoded: list[_EncodedTurn]) -> Example:
+        if sum(len(turn.ids) for turn in encoded) > self.max_length:
+            encoded = _up_to_last_learned_reply(encoded)
         kept, dropped = _trim(encoded, self.max_length)
         replies = [turn for turn in kept if turn.turn.role == "assistant" and turn.turn.weight]
         return Example(
@@ -226,11 +239,25 @@ def _trim(turns: list[_EncodedTurn], limit: int) -> tuple[list[_EncodedTurn], in
         surplus -= sum(len(turn.ids) for turn in exchanges.pop(0))
         dropped += 1
     kept = system + [turn for exchange in exchanges for turn in exchange]
-    replies_last = sorted(kept, key=lambda turn: turn.turn.role == "assistant")
-    for turn in replies_last:
+    for turn in kept:
+        if surplus > 0 and turn.turn.role != "assistant":
+            surplus -= turn.shorten(surplus)
+    while surplus > 0 and len(kept) > len(system) + 2:  # many turns in a row, whose markers alone are too many
+        surplus -= len(kept.pop(len(system)).ids)
+        dropped += 1
+    for turn in kept:
         if surplus > 0:
             surplus -= turn.shorten(surplus)
+    while surplus > 0 and len(kept) > 1:
+        surplus -= len(kept.pop(0).ids)
+        dropped += 1
     return kept, dropped
+
+
+def _up_to_last_learned_reply(turns: list[_EncodedTurn]) -> list[_EncodedTurn]:
+    """Without the turns behind it: they teach no reply, and must not push one out of a long dialogue."""
+    learned = [place for place, turn in enumerate(turns) if turn.turn.role == "assistant" and turn.turn.weight]
+    return turns[: learned[-1] + 1] if learned else turns
 
 
 def _exchanges(turns: list[_EncodedTurn]) -> list[list[_EncodedTurn]]:

@@ -11,7 +11,7 @@ from yuhee.data.encoding.markers import ASSISTANT, CLOSE, EMOTION, END, NEWLINE,
 _TEMPLATE = """\
 {{#- Messages: role (system, user, assistant), content, and for a user's message optionally emotion. -#}}
 {{%- macro safe(text) -%}}
-{{%- set ns = namespace(text=text{punctuation} | trim) -%}}
+{{%- set ns = namespace(text=text | trim) -%}}
 {{%- for marker in {control} -%}}
 {{%- set ns.text = ns.text | replace(marker, '{open}' ~ marker[1:-1] ~ '{close}') -%}}
 {{%- endfor -%}}
@@ -24,11 +24,11 @@ _TEMPLATE = """\
 {{%- endmacro -%}}
 {{%- for message in messages -%}}
 {{%- if message['role'] == 'user' -%}}
-{{{{- '{user}' ~ safe(message['content']) ~ '{emotion}' -}}}}{slot}
+{{{{- '{user}' ~ safe(message['content']{punctuation}) ~ '{emotion}' -}}}}{slot}
 {{%- elif message['role'] == 'assistant' -%}}
-{{{{- '{assistant}' ~ safe(message['content']) ~ '{end}' -}}}}
+{{{{- '{assistant}' ~ safe(message['content']{punctuation}) ~ '{end}' -}}}}
 {{%- elif message['role'] == 'system' and loop.first -%}}
-{{{{- '{system}' ~ safe(message['content']) -}}}}
+{{{{- '{system}' ~ safe(message['content']{punctuation}) -}}}}
 {{%- else -%}}
 {{{{- raise_exception('roles are user and assistant, and system in the first place only') -}}}}
 {{%- endif -%}}

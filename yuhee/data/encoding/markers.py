@@ -70,13 +70,18 @@ class Markers:
         Each marker in the text becomes a look-alike (`<usr>` → `〈usr〉`) that can join up to no marker again,
         however the pieces are nested; everything else stays as it is.
         """
-        text = self._control_pattern.sub(lambda m: f"{OPEN}{m[0][1:-1]}{CLOSE}", text.strip())
-        text = text.replace("\n", NEWLINE)
+        text = self.look_alike(text.strip()).replace("\n", NEWLINE)
         return self._guard_pattern.sub(lambda m: m[0] + " ", text) if self._guard_pattern else text
+
+    def look_alike(self, text: str) -> str:
+        """Text with every control marker in it replaced by its look-alike."""
+        return self._control_pattern.sub(lambda m: f"{OPEN}{m[0][1:-1]}{CLOSE}", text) if "<" in text else text
 
     def unguard(self, line: str) -> str:
         """Take away the space that `defuse` put behind a guarded ending."""
-        return line[:-1] if line.endswith(tuple(guard + " " for guard in self.guards)) else line
+        # a tokenizer may show further spaces around the pieces of the ending
+        guarded = line.endswith(" ") and line.replace(" ", "").endswith(self.guards)
+        return line[:-1] if guarded else line
 
 
 def _guards(added: dict[str, int], control: dict[str, int]) -> set[str]:

@@ -27,6 +27,8 @@ def parse_tokenizer(text: str) -> Tokenizer:
         data = json.loads(text)
         for token in data["added_tokens"]:
             token["special"] = bool(CONTROL_FORM.fullmatch(token["content"]))
+            if token["special"]:  # matched as it stands and nowhere else: full-width ＜usr＞ is text
+                token.update(normalized=False, single_word=False, lstrip=False, rstrip=False)
         tokenizer = Tokenizer.from_str(json.dumps(data, ensure_ascii=False))
     except Exception as error:  # the library raises bare Exception
         raise ValueError(f"not a tokenizer file: {error}") from None
@@ -48,6 +50,8 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     tokenizer = _bare(models.BPE())
     trainer = trainers.BpeTrainer(
         vocab_size=max(vocab_size - len(_BYTES), len(CONTROL_MARKERS)),
+        limit_alphabet=max(vocab_size - len(_BYTES) - len(CONTROL_MARKERS), 0),  # bytes spell the rest
+        initial_alphabet=["▁"],
         special_tokens=list(CONTROL_MARKERS),
         show_progress=False,
     )
