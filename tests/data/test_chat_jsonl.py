@@ -21,7 +21,7 @@ def read(folder: Path, *lines: object) -> tuple[list[Dialogue], ReadReport]:
     """Read lines: text as it is, anything else as JSON."""
     file = folder / "chat.jsonl"
     text = [line if isinstance(line, str) else json.dumps(line) for line in lines]
-    file.write_bytes("\n".join(text).encode())
+    file.write_bytes("\n".join(text).encode(errors="replace"))
     report = ReadReport("chat_jsonl")
     return list(chat_jsonl.read(str(file), report)), report
 

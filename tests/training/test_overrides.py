@@ -1,6 +1,5 @@
 """The command line as people type it."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ from omegaconf import OmegaConf
 
 from yuhee.errors import UserError
 from yuhee.training import compose_config, config_dir, parse_config, prepare
+from yuhee.training.run_folder import new_run_folder
 
 GROUPS = {
     folder.name: [file.stem for file in folder.glob("*.yaml") if not file.stem.startswith("_")]
@@ -149,8 +149,6 @@ def test_resume_takes_the_newest_unfinished_run_of_the_same_configuration() -> N
 
 
 def test_new_run_folders_are_never_shared() -> None:
-    from yuhee.training.run_folder import new_run_folder
-
     folders = [new_run_folder("out") for _ in range(5)]
     assert len(set(folders)) == 5
-    assert all(os.path.isdir(folder) for folder in folders)
+    assert all(Path(folder).is_dir() for folder in folders)
