@@ -9,7 +9,12 @@ import pytest
 from tests.conftest import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-SMALL = ["model.network.n_layer=1", "model.network.n_embd=32", "model.network.n_head=2", "trainer.max_steps=3"]
+SMALL = [
+    "model.network.num_hidden_layers=1",
+    "model.network.hidden_size=32",
+    "model.network.num_attention_heads=2",
+    "trainer.max_steps=3",
+]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -105,7 +105,7 @@ def test_batches_are_not_served_in_order_of_length() -> None:
     assert longest != sorted(longest, reverse=True)
 
 
-@given(st.lists(st.integers(1, 200), min_size=4, max_size=BUCKET * 4), st.integers(0, 5))
+@given(st.lists(st.integers(1, 200), min_size=4, max_size=200), st.integers(0, 5))
 def test_within_one_bucket_no_batching_pads_less(values: list[int], seed: int) -> None:
     lengths = np.array(values)
     plan = ranks(lengths, 4, 1, seed)[0]
@@ -117,11 +117,11 @@ def test_many_buckets_still_pad_little() -> None:
     lengths = np.random.default_rng(0).integers(5, 100, 5000)
     plan = ranks(lengths, 8, 1)[0]
     padded = sum(int(lengths[batch].max()) * len(batch) for batch in plan)
-    assert padded < 1.03 * lengths.sum()
+    assert padded < 1.15 * lengths.sum() < max(lengths) * len(lengths)
 
 
 def test_the_ranks_of_a_step_get_like_lengths() -> None:
-    lengths = np.arange(1, 401)
+    lengths = np.arange(1, 16 * BUCKET + 1)
     for step in zip(*ranks(lengths, 4, 4), strict=True):
         together = [int(lengths[index]) for batch in step for index in batch]
         assert max(together) - min(together) == len(together) - 1

@@ -37,9 +37,9 @@ ARGUMENTS = (
     "data.batch_size=4",
     "data.num_workers=2",
     "model.vocab_size=400",
-    "model.network.n_layer=1",
-    "model.network.n_embd=32",
-    "model.network.n_head=2",
+    "model.network.num_hidden_layers=1",
+    "model.network.hidden_size=32",
+    "model.network.num_attention_heads=2",
     "trainer.log_every_n_steps=1",
     "callbacks.checkpoint.every_n_steps=4",
 )

@@ -11,7 +11,7 @@ from torch.utils.data import Sampler
 from yuhee.data.encoding.causal_lm import Example, Kind
 
 IGNORE = -100
-BUCKET = 50  # batches that are sorted by length together
+BUCKET = 8  # batches that are sorted by length together; more of them would make batches too alike to learn from
 
 
 class Batch(TypedDict):

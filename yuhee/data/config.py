@@ -50,7 +50,7 @@ class DataConfig(Section):
     reader: dict[str, Any]
     path: str | None = None
     batch_size: int = Field(32, gt=0)
-    max_length: int = Field(192, ge=8)
+    max_length: int = Field(256, ge=8)
     num_workers: int = Field(0, ge=0)
     epochs: int = Field(10, gt=0)
     emotion: Literal["label", "none"] = "label"

@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
-from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from yuhee.data.batching import Batch
 from yuhee.data.config import DataConfig, Section
@@ -36,7 +36,7 @@ class CausalLMConfig(Section):
         tokenizer: hub id, folder or file; by default where `pretrained` is.
         from_scratch: random weights in the shape of `network`.
         vocab_size: of the tokenizer trained on the training split where none is given, in tokens.
-        network: `transformers.GPT2Config` values for a model from scratch.
+        network: `model_type` and values of its `transformers` config, for a model from scratch.
         lr: peak learning rate.
         warmup_ratio: share of the optimizer steps.
         schedule: what follows the warm-up: a half cosine to zero, or the peak rate to the end.
@@ -115,7 +115,7 @@ class CausalLM(pl.LightningModule):
             UserError: the checkpoint cannot be read, or does not fit the tokenizer or `data.max_length`.
         """
         if config.from_scratch:
-            network: PreTrainedModel = _from_scratch(config.network, encoder)
+            network = _from_scratch(config.network, encoder)
         else:
             network = load_causal_lm(config.pretrained or "", "model.pretrained")
             check_vocabulary(network, encoder.tokenizer, "model.tokenizer")
@@ -249,26 +249,34 @@ class CausalLM(pl.LightningModule):
         )
 
 
-def _from_scratch(values: dict[str, Any], encoder: CausalLMEncoder) -> GPT2LMHeadModel:
-    """A GPT-2 with random weights for the encoder's vocabulary.
+def _from_scratch(values: dict[str, Any], encoder: CausalLMEncoder) -> PreTrainedModel:
+    """A network with random weights for the encoder's vocabulary.
+
+    Args:
+        values: `model_type` (a causal language model of `transformers`; gpt2 if absent) and values of its config.
 
     Raises:
         UserError: an unknown or impossible value in `model.network`.
     """
-    if unknown := sorted(set(values) - set(GPT2Config().to_dict())):
-        raise UserError(
-            f"model.network.{unknown[0]}: GPT-2 설정에 없는 이름입니다. transformers.GPT2Config의 이름을 쓰세요."
-        )
+    values = {"model_type": "gpt2", **values}
     ids = {
         "bos_token_id": encoder.markers[END],
         "eos_token_id": encoder.markers[END],
         "pad_token_id": encoder.markers[PAD],
+        "vocab_size": max(encoder.tokenizer.get_vocab().values()) + 1,
     }
-    vocab_size = max(encoder.tokenizer.get_vocab().values()) + 1
     try:
-        return GPT2LMHeadModel(GPT2Config(**{**values, **ids, "vocab_size": vocab_size}))
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise UserError(f"model.network: 이 값으로는 모델을 만들 수 없습니다({error}).") from None
+        known = AutoConfig.for_model(values["model_type"])
+        if unknown := [name for name in values if not hasattr(known, name)]:
+            raise UserError(
+                f"model.network.{unknown[0]}: {values['model_type']} 설정에 없는 이름입니다. "
+                f"transformers의 {type(known).__name__}에 있는 이름을 쓰세요."
+            )
+        network: PreTrainedModel = AutoModelForCausalLM.from_config(AutoConfig.for_model(**{**values, **ids}))
+    except (ValueError, TypeError, RuntimeError, AttributeError) as error:
+        reason = str(error).strip().split("\n")[0][:160]
+        raise UserError(f"model.network: 이 값으로는 모델을 만들 수 없습니다({reason}).") from None
+    return network
 
 
 def _totals(nll: float, tokens: int, batch: Batch) -> ReplyTotals:
