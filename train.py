@@ -28,4 +28,7 @@ if __name__ == "__main__":
         sys.argv[1:] = prepare(sys.argv[1:])
     except UserError as error:
         sys.exit(f"오류: {error}")
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

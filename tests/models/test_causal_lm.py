@@ -101,6 +101,18 @@ def test_micro_batches_of_unlike_size_make_the_same_step_as_one_batch(encoder: C
     assert whole.step_figures["train/loss"] == pytest.approx(parts.step_figures["train/loss"], rel=1e-5)
 
 
+def test_token_dropout_masks_words_in_training_only(encoder: CausalLMEncoder) -> None:
+    module = small_module(encoder, token_dropout=0.5)
+    batch = _batch(encoder)
+    mask = encoder.markers["<mask>"]
+    masked = module._noised(batch) == mask
+    words = ((batch["labels"] != -100) | (batch["context_labels"] != -100)) & (batch["input_ids"] != encoder.end_id)
+    assert masked.any()
+    assert not (masked & ~words).any()
+    assert not masked[words].all()
+    assert torch.equal(module.eval()._noised(batch), batch["input_ids"])
+
+
 def test_biases_and_layer_norms_do_not_decay(encoder: CausalLMEncoder) -> None:
     module = small_module(encoder, weight_decay=0.3)
     trainer = _train(module, [_batch(encoder)])

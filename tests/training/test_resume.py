@@ -14,6 +14,7 @@ import torch
 
 from tests.conftest import ROOT
 
+AT_TEST = -2
 # Trains as `train.py` does, notes the examples of every batch, and sends itself a signal after a given step.
 RUNNER = f"""
 import os, runpy, sys
@@ -27,6 +28,10 @@ def note(self, trainer, module, outputs, batch, batch_idx):
     if trainer.global_step == stop_after:
         os.kill(os.getpid(), number)
 progress.StepFigures.on_train_batch_end = note
+def note_test(self, trainer, module):
+    if stop_after == {AT_TEST}:
+        os.kill(os.getpid(), number)
+progress.StepFigures.on_test_start = note_test
 sys.argv[0] = {str(ROOT / "train.py")!r}
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
@@ -115,12 +120,13 @@ def test_an_uninterrupted_run_sees_every_example_once_per_epoch(uninterrupted: P
 
 
 def test_a_run_killed_again_and_again_equals_an_uninterrupted_one(uninterrupted: Path, tmp_path: Path) -> None:
-    """Killed in an epoch, between the last batch and validation, at an epoch's first batch, and near the end."""
+    """Killed in an epoch, between the last batch and validation, at an epoch's first batch, near the end, and before the test."""
     _corpus(tmp_path)
     resume: tuple[str, ...] = ()
     for step in (6, STEPS_PER_EPOCH, STEPS_PER_EPOCH + 1, 2 * STEPS_PER_EPOCH - 1):
         assert _start(tmp_path, *resume, stop_after=step).returncode == -signal.SIGKILL
         resume = ("ckpt_path=last",)
+    assert _start(tmp_path, *resume, stop_after=AT_TEST).returncode == -signal.SIGKILL
     result = _start(tmp_path, *resume)
     assert result.returncode == 0, result.stderr
     assert _losses(tmp_path) == _losses(uninterrupted)

@@ -37,7 +37,6 @@ class Session:
         self.encoder = encoder
         self.memory = memory
         self._said: list[tuple[Turn, list[int]]] = []
-        self._forgotten = 0  # turns that left the prompt; kept stable so that the cache is not cut at every turn
 
     @property
     def turns(self) -> list[Turn]:
@@ -46,7 +45,6 @@ class Session:
     def restore(self, turns: Sequence[Turn]) -> None:
         """Continue a conversation that was held elsewhere."""
         self._said = [(turn, self.encoder.turn_ids(turn)) for turn in turns]
-        self._forgotten = 0
 
     def say(self, turn: Turn, decoding: Decoding, seed: int | None = None) -> Generator[str]:
         """Add the user's turn and yield the reply in pieces; whatever was generated is remembered.
@@ -61,7 +59,7 @@ class Session:
             yield answer
             return
         ids: list[int] = []
-        shown = ""
+        shown, finished = "", False
         try:
             for token in self.engine.stream(self._prompt(turn, decoding), decoding, seed):
                 ids.append(token)
@@ -72,27 +70,22 @@ class Session:
             text = self._text(ids)
             if text.startswith(shown):
                 yield text[len(shown) :]
-        except Exception:
-            if ids:  # an error after some words: they were said
+            finished = True
+        finally:
+            if finished or ids:  # a reply that was stopped half way was said as far as it went
                 self._remember(turn, ids)
-            raise
-        except BaseException:  # the listener left, or interrupted
-            self._remember(turn, ids)
-            raise
-        self._remember(turn, ids)
 
     def undo(self) -> Turn | None:
         """Take the last exchange back; returns the user's turn of it, or None if there was none."""
         while self._said:
             turn, _ = self._said.pop()
             if turn.role == "user":
-                self._forgotten = 0
                 return turn
         return None
 
     def reset(self) -> None:
         """Forget everything that was said."""
-        self._said, self._forgotten = [], 0
+        self._said = []
 
     def _remember(self, question: Turn, ids: list[int]) -> None:
         reply = Turn("assistant", self._text(ids))
@@ -112,20 +105,17 @@ class Session:
     def _prompt(self, turn: Turn, decoding: Decoding) -> list[int]:
         """Ids of what is remembered and the new turn, open for the reply; whole exchanges are left out."""
         room = max(self.engine.max_positions - decoding.max_new_tokens, 8)
-        has_setting = bool(self._said) and self._said[0][0].role == "system"
-        setting = self._said[0][1] if has_setting else []
+        setting = self._said[0][1] if self._said and self._said[0][0].role == "system" else []
         question = self.encoder.prompt([turn], max(room - len(setting), 8))
-        starts = [place for place, (said, _) in enumerate(self._said) if self._opens(place, said)]
-        starts = starts[max(0, len(starts) - self.memory.exchanges) :] if self.memory.exchanges else []
-        for start in [place for place in starts if place >= self._forgotten]:
+        starts = [place for place in range(len(self._said)) if self._opens_an_exchange(place)]
+        for start in starts[max(0, len(starts) - self.memory.exchanges) :]:
             history = [token for _, ids in self._said[start:] for token in ids]
             if len(setting) + len(history) + len(question) <= min(self.memory.tokens, room):
-                self._forgotten = start
                 return setting + history + question
-        self._forgotten = len(self._said)
         return setting + question
 
-    def _opens(self, place: int, turn: Turn) -> bool:
-        """Whether an exchange begins here: with the user's first message, or a reply that nobody asked for."""
+    def _opens_an_exchange(self, place: int) -> bool:
+        """True at the user's first message after a reply, and at whatever was said first."""
+        role = self._said[place][0].role
         before = self._said[place - 1][0].role if place else "system"
-        return before == "system" or (turn.role == "user" and before == "assistant") if turn.role != "system" else False
+        return role != "system" and (before == "system" or (role == "user" and before == "assistant"))

@@ -13,12 +13,12 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from yuhee.data.batching import Batch
 from yuhee.data.config import DataConfig, Section
 from yuhee.data.encoding.causal_lm import CausalLMEncoder
-from yuhee.data.encoding.markers import END, PAD
+from yuhee.data.encoding.markers import END, MASK, PAD
 from yuhee.data.encoding.tokenizer import train_tokenizer
 from yuhee.data.splits import Split
 from yuhee.errors import UserError
 from yuhee.model_card import licence
-from yuhee.models.losses import next_token_nll, with_context
+from yuhee.models.losses import IGNORE, next_token_nll, with_context
 from yuhee.models.metrics import ReplyTotals, Step
 from yuhee.models.optim import adamw, learning_rates, scale_and_clip
 from yuhee.models.pretrained import check_vocabulary, load_causal_lm, load_tokenizer
@@ -32,6 +32,7 @@ class CausalLMConfig(Section):
     """Keys of `model.*`.
 
     Attributes:
+        name: of the model, for cards and reports.
         pretrained: hub id or folder of the checkpoint to start from.
         tokenizer: hub id, folder or file; by default where `pretrained` is.
         from_scratch: random weights in the shape of `network`.
@@ -41,9 +42,12 @@ class CausalLMConfig(Section):
         warmup_ratio: share of the optimizer steps.
         schedule: what follows the warm-up: a half cosine to zero, or the peak rate to the end.
         context_loss_weight: of a token of the user's words; a reply's token weighs 1.
+        token_dropout: share of the words' tokens that the model reads as `<mask>` in training, while it still has to
+            predict them: smoothing for small corpora (Xie et al. 2017, "Data noising as smoothing").
     """
 
     target: str = Field(alias="_target_")
+    name: str = "causal_lm"
     pretrained: str | None = None
     tokenizer: str | None = None
     from_scratch: bool = False
@@ -54,6 +58,7 @@ class CausalLMConfig(Section):
     warmup_ratio: float = Field(0.1, ge=0, le=1)
     schedule: Literal["cosine", "constant"] = "cosine"
     context_loss_weight: float = Field(0.0, ge=0)
+    token_dropout: float = Field(0.0, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _has_a_source(self) -> "CausalLMConfig":
@@ -124,6 +129,10 @@ class CausalLM(pl.LightningModule):
             raise UserError(
                 f"data.max_length={encoder.max_length}: 이 모델은 {limit} 토큰까지만 읽습니다. data.max_length를 줄여 주세요."
             )
+        if config.token_dropout and MASK not in encoder.markers.control:
+            raise UserError(
+                f"model.token_dropout={config.token_dropout}: 토크나이저에 {MASK}가 없습니다. 0으로 두세요."
+            )
         return cls(network, encoder, config, facts)
 
     def forward(self, input_ids: Tensor) -> Tensor:
@@ -156,7 +165,11 @@ class CausalLM(pl.LightningModule):
     ) -> None:
         """Normalise the step's gradients by its weight over all ranks, and clip their norm, in one pass."""
         step, self._step = self._reduced(self._step), Step()
-        norm = scale_and_clip(self.parameters(), _UNIT / max(step.weight, 1.0), gradient_clip_val)
+        by_value = gradient_clip_algorithm == "value"
+        scale = _UNIT / max(step.weight, 1.0)
+        norm = scale_and_clip(self.parameters(), scale, None if by_value else gradient_clip_val)
+        if by_value and gradient_clip_val:
+            torch.nn.utils.clip_grad_value_(self.parameters(), gradient_clip_val)
         if not torch.isfinite(norm) and self.trainer.precision != "16-mixed":  # there the scaler skips such a step
             raise self._non_finite("기울기", self._step_ids)
         self._step_ids = []
@@ -219,13 +232,23 @@ class CausalLM(pl.LightningModule):
 
     def _nll(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """NLL of the reply tokens, and of the context tokens if they count, in nats."""
-        states, projection = self(batch["input_ids"]), self.network.get_output_embeddings()
+        states, projection = self(self._noised(batch)), self.network.get_output_embeddings()
         if not self.config.context_loss_weight:
             nll = next_token_nll(states, batch["labels"], projection)
             return nll, nll[:0]
         labels, is_reply = with_context(batch["labels"], batch["context_labels"])
         nll = next_token_nll(states, labels, projection)
         return nll[is_reply], nll[~is_reply]
+
+    def _noised(self, batch: Batch) -> Tensor:
+        """(batch, length) input ids, in training with some of the words masked."""
+        ids = batch["input_ids"]
+        if not self.training or not self.config.token_dropout:
+            return ids
+        is_word = (batch["labels"] != IGNORE) | (batch["context_labels"] != IGNORE)
+        is_word &= ids != self.encoder.end_id
+        dropped = torch.rand(ids.shape, device=ids.device) < self.config.token_dropout
+        return ids.masked_fill(is_word & dropped, self.encoder.markers[MASK])
 
     def _log_evaluation(self, split: str) -> None:
         figures = self._reduced(Step(replies=self._evaluated)).replies.figures(split)

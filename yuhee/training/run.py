@@ -141,7 +141,7 @@ class _Run:
         model = self.config.model
         pretrained = None if getattr(model, "from_scratch", False) else getattr(model, "pretrained", None)
         return {
-            "model": type(model).__name__.removesuffix("Config"),
+            "model": getattr(model, "name", self.config.family.family),
             "pretrained": Path(pretrained).name if pretrained and Path(pretrained).exists() else pretrained,
             "corpus": corpus.report.source,
             "corpus_hash": corpus.hash,

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from yuhee.errors import UserError
 
-USER, ASSISTANT, END, PAD = "<usr>", "<sys>", "</s>", "<pad>"
+USER, ASSISTANT, END, PAD, MASK = "<usr>", "<sys>", "</s>", "<pad>", "<mask>"
 NEWLINE, EMOTION, SYSTEM = "<unused0>", "<unused1>", "<unused2>"  # reserved tokens of KoGPT2, free for use
 REQUIRED = (USER, ASSISTANT, END, PAD, NEWLINE, EMOTION, SYSTEM)
 
