@@ -44,16 +44,19 @@ class DataConfig(Section):
         max_length: of an example, in tokens.
         epochs: a sensible length of training for this corpus; `trainer.max_epochs` follows it.
         emotion: `label` fills the emotion slot, `none` leaves it empty.
+        emotion_dropout: share of the training turns whose slot stays empty all the same, so that the model knows
+            what to say to a message whose emotion nobody named.
     """
 
     name: str
     reader: dict[str, Any]
     path: str | None = None
-    batch_size: int = Field(32, gt=0)
+    batch_size: int = Field(16, gt=0)
     max_length: int = Field(256, ge=8)
     num_workers: int = Field(0, ge=0)
     epochs: int = Field(10, gt=0)
     emotion: Literal["label", "none"] = "label"
+    emotion_dropout: float = Field(0.5, ge=0, le=1)
     split: SplitConfig = SplitConfig()
     normalize: NormalizeConfig = NormalizeConfig()
 

@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 
 from yuhee.data.batching import Collate, EpochBatches, SortedBatches
+from yuhee.data.dialogue import without_some_emotions
 from yuhee.data.encoding.causal_lm import CausalLMEncoder, Example
 from yuhee.data.encoding.markers import PAD
 from yuhee.data.example_store import ExampleStore, encode_cached
@@ -32,6 +33,7 @@ class DialogueDataModule(pl.LightningDataModule):
         batch_size: dialogues per rank and micro-batch.
         num_workers: loader processes.
         seed: of the order of training batches.
+        emotion_dropout: share of the training turns whose emotion slot stays empty.
     """
 
     def __init__(
@@ -44,11 +46,13 @@ class DialogueDataModule(pl.LightningDataModule):
         batch_size: int,
         num_workers: int = 0,
         seed: int = 0,
+        emotion_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.split = split
         self.encoder = encoder
-        self.cache = cache / _key(cache_key, encoder)
+        self.emotion_dropout = emotion_dropout
+        self.cache = cache / _key(f"{cache_key}:{emotion_dropout}", encoder)
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = seed
@@ -65,6 +69,8 @@ class DialogueDataModule(pl.LightningDataModule):
         if self.examples:
             return
         splits = {name: getattr(self.split, name) for name in SPLITS}
+        if self.encoder.emotion == "label":
+            splits["train"] = [without_some_emotions(dialogue, self.emotion_dropout) for dialogue in splits["train"]]
         self.examples = encode_cached(splits, self.encoder.encode, self.cache)
         self._warn_of_cuts()
 

@@ -112,6 +112,7 @@ class _Run:
             batch_size=config.batch_size,
             num_workers=config.num_workers,
             seed=self.config.seed,
+            emotion_dropout=config.emotion_dropout,
         )
         data.setup()
         return data

@@ -34,9 +34,10 @@ def print_summary(result: TrainResult) -> None:
     replies = Table(title="학습에 쓰지 않은 말에 대한 대답")
     for column in ("나", "유희지희", "말뭉치의 답"):
         replies.add_column(column, overflow="fold")
-    for dialogue in [d for d in result.split.test if d.turns[0].role == "user"][:SHOWN]:
+    unseen = [dialogue for dialogue in result.split.test if dialogue.turns[0].role == "user"]
+    for seed, dialogue in enumerate(unseen[:SHOWN]):
         question = dialogue.turns[0]
-        said = companion.reply(question.text, seed=0)
+        said = companion.reply(question.text, seed=seed)
         replies.add_row(*(Text(text) for text in (question.text, said, dialogue.replies[0])))
     console.print(replies)
     console.print(Text(f"이어서 이야기하려면: yuhee chat {os.path.relpath(result.folder)}"))
