@@ -1,9 +1,14 @@
 """yuhee (유희): turn Korean conversations into a companion that listens."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 __all__ = ["load"]
+
+# Batches have many lengths, and oneDNN keeps a prepared kernel with its buffers for each of up to 1,024 shapes: on a CPU
+# that is gigabytes. It reads this once, when torch loads.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 
 if TYPE_CHECKING:
     from yuhee.chat.companion import load

@@ -1,7 +1,7 @@
 import pytest
 
 from tests.conftest import dialogue
-from yuhee.data.dialogue import Dialogue, Turn, corpus_hash, group_keys, normalize_question
+from yuhee.data.dialogue import Dialogue, Turn, corpus_hash, group_keys, normalize_question, without_some_emotions
 
 
 def test_a_turn_is_nfc_with_plain_line_breaks() -> None:
@@ -44,3 +44,14 @@ def test_corpus_hash_ignores_order_and_ids_but_not_content() -> None:
     assert corpus_hash([a, b]) == corpus_hash([b, dialogue("가", "나", name="other")])
     assert corpus_hash([a, b]) != corpus_hash([a])
     assert corpus_hash([a]) != corpus_hash([dialogue("가", "나", emotion="1")])
+
+
+def test_emotion_dropout_hides_the_same_labels_every_time_and_changes_nothing_else() -> None:
+    whole = [dialogue(f"질문 {n}", "답", f"또 {n}", "답", emotion="1", name=f"d:{n}") for n in range(200)]
+    partly = [without_some_emotions(each, 0.5) for each in whole]
+    assert partly == [without_some_emotions(each, 0.5) for each in whole]
+    labels = [turn.emotion for each in partly for turn in each.turns if turn.role == "user"]
+    assert 140 < labels.count(None) < 260
+    assert [[t.text for t in each.turns] for each in partly] == [[t.text for t in each.turns] for each in whole]
+    assert [without_some_emotions(each, 0.0) for each in whole] == whole
+    assert all(turn.emotion is None for turn in without_some_emotions(whole[0], 1.0).turns)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from yuhee.errors import UserError
 from yuhee.training import loggers
 from yuhee.training.loggers import CsvMetrics, make_loggers
 
@@ -112,3 +113,12 @@ def test_a_server_that_never_answers_does_not_hold_a_run_up(
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
         assert _is_offline(tmp_path)
     assert "오프라인" in caplog.text
+
+
+def test_tensorboard_without_its_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def missing(*args: object, **kwargs: object) -> None:
+        raise ModuleNotFoundError("tensorboard")
+
+    monkeypatch.setattr(loggers, "TensorBoardLogger", missing)
+    with pytest.raises(UserError, match=r"yuhee\[tensorboard\]"):
+        make_loggers({"tensorboard": {}}, tmp_path, None, {})

@@ -43,6 +43,7 @@ class DataConfig(Section):
         batch_size: dialogues per rank and micro-batch.
         max_length: of an example, in tokens.
         epochs: a sensible length of training for this corpus; `trainer.max_epochs` follows it.
+        vocab_size: a sensible size of a tokenizer trained on this corpus, in tokens; `model=tiny` follows it.
         emotion: `label` fills the emotion slot, `none` leaves it empty.
         emotion_dropout: share of the training turns whose slot stays empty all the same, so that the model knows
             what to say to a message whose emotion nobody named.
@@ -55,6 +56,7 @@ class DataConfig(Section):
     max_length: int = Field(256, ge=8)
     num_workers: int = Field(0, ge=0)
     epochs: int = Field(10, gt=0)
+    vocab_size: int = Field(4000, ge=300)
     emotion: Literal["label", "none"] = "label"
     emotion_dropout: float = Field(0.5, ge=0, le=1)
     split: SplitConfig = SplitConfig()

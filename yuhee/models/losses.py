@@ -4,6 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 IGNORE = -100
+ROWS = 128  # the projection runs on multiples of so many rows
 
 
 def next_token_nll(hidden: Tensor, labels: Tensor, projection: nn.Module) -> Tensor:
@@ -19,7 +20,9 @@ def next_token_nll(hidden: Tensor, labels: Tensor, projection: nn.Module) -> Ten
     """
     targets = labels[:, 1:]
     scored = targets != IGNORE
-    logits = projection(hidden[:, :-1][scored])
+    rows = hidden[:, :-1][scored]
+    # few distinct shapes: CPU kernels are prepared and kept per shape
+    logits = projection(F.pad(rows, (0, 0, 0, -len(rows) % ROWS)))[: len(rows)]
     return F.cross_entropy(logits.float(), targets[scored], reduction="none")
 
 

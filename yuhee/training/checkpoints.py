@@ -20,7 +20,6 @@ from yuhee.errors import UserError
 log = logging.getLogger(__name__)
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
-MONITOR = "val/bpc"  # lower is better
 
 
 class Interrupted(UserError):
@@ -77,7 +76,7 @@ def readable_checkpoint(folder: Path) -> Path:
 
 
 class Checkpoints(pl.Callback):
-    """Saves `last` every so many optimizer steps and `best` by val/bpc; stops cleanly on a signal.
+    """Saves `last` every so many optimizer steps and `best` by a figure; stops cleanly on a signal.
 
     `last` is saved before a batch begins, never inside one: there all of Lightning's counters agree, no gradient
     is half accumulated, and the random state is the one the next batch will use.
@@ -85,11 +84,14 @@ class Checkpoints(pl.Callback):
     Args:
         folder: where the files go.
         every_n_steps: optimizer steps between two saves of `last`.
+        monitor: the figure that `best` has lowest, looked at after each validation. A figure of training is the mean
+            over the epoch so far.
     """
 
-    def __init__(self, folder: Path, every_n_steps: int) -> None:
+    def __init__(self, folder: Path, every_n_steps: int, monitor: str) -> None:
         self.folder = folder
         self.every_n_steps = every_n_steps
+        self.monitor = monitor
         self.best = math.inf
         self.figures: dict[str, float] = {}  # of the validation that made `best`
         self.validated_step = -1
@@ -141,8 +143,9 @@ class Checkpoints(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.validated_step = trainer.global_step
         figures = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
-        if figures.get(MONITOR, math.nan) < self.best:
-            self.best, self.figures = figures[MONITOR], figures
+        value = (figures | pl_module.epoch.figures("train")).get(self.monitor, math.nan)  # type: ignore[operator, union-attr]
+        if value < self.best:
+            self.best, self.figures = value, figures
             trainer.save_checkpoint(self.folder / BEST)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -15,6 +15,7 @@ from yuhee.data.config import DataConfig, Section
 from yuhee.errors import UserError
 
 PRECISIONS = ("auto", "32-true", "16-mixed", "bf16-mixed", "bf16-true", "16-true", "64-true", "32", "16", "bf16", "64")
+OPTIMIZED = ("val/bpc", "val/loss", "val/ppl", "train/objective", "train/bpc", "train/loss", "train/ppl")
 LOGGERS = {"wandb": {"project", "name", "group", "tags"}, "tensorboard": set[str]()}
 _MESSAGES = {
     "missing": "값이 필요합니다",
@@ -99,8 +100,11 @@ def find_problems(config: DictConfig) -> list[str]:
             problems += _check_type(top[key].rebuild_annotation(), values[key], key)
     if values.get("precision") is not None and str(values["precision"]) not in PRECISIONS:
         problems.append(f"precision={values['precision']}: {', '.join(PRECISIONS)} 가운데 하나여야 합니다")
-    if str(values.get("optimized_metric", "")).startswith("test/"):
+    metric = str(values.get("optimized_metric"))
+    if metric.startswith("test/"):
         problems.append("optimized_metric: 시험 점수로 설정을 고를 수 없습니다. val/… 을 쓰세요")
+    elif metric not in OPTIMIZED:
+        problems.append(f"optimized_metric={metric}: 없는 수치입니다{nearest(metric, OPTIMIZED)}")
     return problems
 
 

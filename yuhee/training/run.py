@@ -85,7 +85,8 @@ class _Run:
         data = self._data(corpus, parts)
         figures = self._data_figures(corpus, parts, data)
         module = self.config.family.create(self.config.model, data.encoder, self._facts(corpus, data))
-        checkpoints = Checkpoints(self.folder / "checkpoints", self.config.callbacks.checkpoint.every_n_steps)
+        every_n_steps = self.config.callbacks.checkpoint.every_n_steps
+        checkpoints = Checkpoints(self.folder / "checkpoints", every_n_steps, self.config.optimized_metric)
         steps = StepFigures()
         trainer = self._trainer([checkpoints, steps], resume)
         with checkpoints.signals():
