@@ -1,5 +1,6 @@
 """Runs that are really killed, and go on as if nothing had happened."""
 
+import contextlib
 import csv
 import json
 import os
@@ -61,15 +62,21 @@ def _corpus(folder: Path) -> None:
 def _start(
     folder: Path, *arguments: str, stop_after: int = -1, number: int = signal.SIGKILL
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", RUNNER, *ARGUMENTS, *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "STOP_AFTER": str(stop_after), "SIGNAL": str(int(number)), "OMP_NUM_THREADS": "1"},
-        timeout=200,
-        check=False,
-    )
+    # into a file, not a pipe: loader processes that outlive a killed run would hold a pipe open
+    with (folder / "output.txt").open("w+", encoding="utf-8") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-c", RUNNER, *ARGUMENTS, *arguments],
+            cwd=folder,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, "STOP_AFTER": str(stop_after), "SIGNAL": str(int(number)), "OMP_NUM_THREADS": "1"},
+            start_new_session=True,
+        )
+        returncode = process.wait(timeout=200)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        output.seek(0)
+        return subprocess.CompletedProcess(process.args, returncode, stderr=output.read())
 
 
 def _run_folder(folder: Path) -> Path:

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from yuhee.errors import UserError
 
 OUTPUTS = "outputs"
+PATIENCE = 8.0  # seconds: the loader processes of a run that was killed keep its lock for up to five
 
 
 def new_run_folder(root: str = OUTPUTS) -> str:
@@ -48,9 +49,9 @@ def resume_folder(config: DictConfig, root: str = OUTPUTS) -> Path:
     wanted = _identity(config)
     for file in sorted(Path(root).glob("*/*/.hydra/config.yaml"), reverse=True):
         folder = file.parent.parent
-        if is_finished(folder) or not any((folder / "checkpoints").glob("*.ckpt")) or _is_running(folder):
+        if is_finished(folder) or not any((folder / "checkpoints").glob("*.ckpt")):
             continue
-        if _identity(OmegaConf.load(file)) == wanted:
+        if _identity(OmegaConf.load(file)) == wanted and not _is_running(folder):
             return folder
     raise UserError(
         f"ckpt_path=last: 이 설정으로 하다 만 실행이 {root}/ 에 없습니다. 설정이 같은지 확인하거나 "
@@ -67,7 +68,7 @@ def locked(folder: Path) -> Iterator[None]:
     """
     lock = FileLock(folder / ".lock")
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=PATIENCE)
     except Timeout:
         raise UserError(f"{folder}: 이 실행은 아직 돌고 있습니다. 끝나기를 기다리거나 다른 폴더를 쓰세요.") from None
     with lock:
@@ -76,7 +77,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def _is_running(folder: Path) -> bool:
     try:
-        with FileLock(folder / ".lock", timeout=0):
+        with FileLock(folder / ".lock", timeout=PATIENCE):
             return False
     except Timeout:
         return True
