@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ["YUHEE_DATA_DIR"]).resolve() if os.environ.get("YUHEE_DATA_DIR") else None
 REQUIRED = {part for part in os.environ.get("YUHEE_REQUIRE", "").split(",") if part}
 
-settings.register_profile("yuhee", deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
+settings.register_profile("yuhee", deadline=None, max_examples=75, suppress_health_check=list(HealthCheck))
 settings.load_profile("yuhee")
 
 TEXTS = (

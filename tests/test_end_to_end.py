@@ -16,6 +16,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import yuhee
 from tests.conftest import ROOT, one_sentence_error
+from yuhee.errors import UserError
+from yuhee.training import compose_config, parse_config, train
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -168,11 +170,16 @@ def test_ones_own_file_is_cached_in_the_run_folder_only_and_never_named_to_a_tra
         (b"Q,A,label\n\xff\xfe\xfa\x81", "cp949"),
     ],
 )
-def test_a_bad_corpus_is_one_sentence(content: str | bytes | None, part: str, run: Run) -> None:
+def test_a_bad_corpus_is_one_sentence(content: str | bytes | None, part: str) -> None:
     if content is not None:
         Path("bad.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
-    result = run("train.py", "data=songys", "data.path=bad.csv")
-    assert part in one_sentence_error(result)
+    with pytest.raises(UserError, match=part) as caught:
+        train(parse_config(compose_config(["data=songys", "data.path=bad.csv"])), Path("run"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mistake_is_told_by_the_command_without_a_traceback(run: Run) -> None:
+    assert "파일이 없습니다" in one_sentence_error(run("train.py", "data=songys", "data.path=bad.csv"))
 
 
 def test_bad_rows_are_told_and_the_rest_counts(run: Run) -> None:

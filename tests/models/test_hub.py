@@ -81,7 +81,7 @@ def test_kogpt2_loads_by_its_hub_id_and_its_licence_travels(hub: str, run: Run) 
     assert "license: cc-by-nc-sa-4.0" in (folder / "bundle" / "README.md").read_text(encoding="utf-8")
     facts = json.loads((folder / "bundle" / "yuhee.json").read_text(encoding="utf-8"))
     assert facts["pretrained"] == "skt/kogpt2-base-v2"
-    again = run(*arguments, HF_ENDPOINT="http://127.0.0.1:9", HF_HUB_OFFLINE="1")
+    again = run("yuhee", "show", "model=kogpt2", HF_ENDPOINT="http://127.0.0.1:9", HF_HUB_OFFLINE="1")
     assert again.returncode == 0, again.stderr
 
 

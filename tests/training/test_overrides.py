@@ -152,3 +152,8 @@ def test_new_run_folders_are_never_shared() -> None:
     folders = [new_run_folder("out") for _ in range(5)]
     assert len(set(folders)) == 5
     assert all(Path(folder).is_dir() for folder in folders)
+
+
+def test_an_experiment_outranks_the_defaults_and_the_command_line_outranks_it() -> None:
+    assert compose_config(["experiment=first_run"]).optimized_metric == "train/loss"
+    assert compose_config(["experiment=first_run", "optimized_metric=val/loss"]).optimized_metric == "val/loss"
