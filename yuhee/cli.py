@@ -29,9 +29,9 @@ def chat(
     emotion: Annotated[str | None, typer.Option(help="내 감정 표지 (songys: 0 일상, 1 슬픔, 2 기쁨).")] = None,
     seed: Annotated[int | None, typer.Option(help="같은 씨앗이면 같은 대답.")] = None,
     greedy: Annotated[bool, typer.Option("--greedy", help="늘 가장 그럴듯한 토큰을 고른다.")] = False,
-    temperature: Annotated[float, typer.Option(help="높을수록 자유롭게.")] = 0.7,
+    temperature: Annotated[float, typer.Option(help="높을수록 자유롭게.")] = 0.5,
     top_p: Annotated[float, typer.Option(help="확률 합이 이만큼인 후보에서만 뽑는다.")] = 0.9,
-    repetition_penalty: Annotated[float, typer.Option(help="한 대답 안의 되풀이를 누른다(1: 끔).")] = 1.15,
+    repetition_penalty: Annotated[float, typer.Option(help="한 대답 안의 되풀이를 누른다(1: 끔).")] = 1.05,
     max_new_tokens: Annotated[int, typer.Option(help="한 대답의 길이 한도(토큰).")] = 64,
     history: Annotated[int | None, typer.Option(min=0, help="돌아볼 주고받음의 수. 비우면 학습한 만큼.")] = None,
 ) -> None:

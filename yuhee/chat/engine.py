@@ -32,9 +32,9 @@ class Decoding:
     """
 
     greedy: bool = False
-    temperature: float = 0.7
+    temperature: float = 0.5
     top_p: float = 0.9
-    repetition_penalty: float = 1.15
+    repetition_penalty: float = 1.05
     no_repeat_ngram: int = 4
     max_new_tokens: int = 64
 
