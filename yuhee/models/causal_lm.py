@@ -8,12 +8,12 @@ import pytorch_lightning as pl
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 from yuhee.data.batching import Batch
 from yuhee.data.config import DataConfig, Section
 from yuhee.data.encoding.causal_lm import CausalLMEncoder
-from yuhee.data.encoding.markers import END, MASK, PAD
+from yuhee.data.encoding.markers import MASK
 from yuhee.data.encoding.tokenizer import train_tokenizer
 from yuhee.data.splits import Split
 from yuhee.errors import UserError
@@ -22,6 +22,7 @@ from yuhee.models.losses import IGNORE, next_token_nll, with_context
 from yuhee.models.metrics import ReplyTotals, Step
 from yuhee.models.optim import adamw, learning_rates, scale_and_clip
 from yuhee.models.pretrained import check_vocabulary, load_causal_lm, load_tokenizer
+from yuhee.models.random_network import random_network
 
 CHECKPOINT_FORMAT = "yuhee-checkpoint/1"
 # A micro-batch returns a sum over tokens; this keeps it near a mean's size, so that fp16 gradients do not overflow.
@@ -120,7 +121,7 @@ class CausalLM(pl.LightningModule):
             UserError: the checkpoint cannot be read, or does not fit the tokenizer or `data.max_length`.
         """
         if config.from_scratch:
-            network = _from_scratch(config.network, encoder)
+            network = random_network(config.network, encoder)
         else:
             network = load_causal_lm(config.pretrained or "", "model.pretrained")
             check_vocabulary(network, encoder.tokenizer, "model.tokenizer")
@@ -270,36 +271,6 @@ class CausalLM(pl.LightningModule):
             f"{self.trainer.global_step + 1}번째 스텝에서 {what}이(가) 유한하지 않아 멈췄습니다(대화 {shown}). "
             f"마지막 체크포인트는 그대로입니다. model.lr를 낮추거나(지금 {self.config.lr:g}) precision=32-true로 다시 해 보세요."
         )
-
-
-def _from_scratch(values: dict[str, Any], encoder: CausalLMEncoder) -> PreTrainedModel:
-    """A network with random weights for the encoder's vocabulary.
-
-    Args:
-        values: `model_type` (a causal language model of `transformers`; gpt2 if absent) and values of its config.
-
-    Raises:
-        UserError: an unknown or impossible value in `model.network`.
-    """
-    values = {"model_type": "gpt2", **values}
-    ids = {
-        "bos_token_id": encoder.markers[END],
-        "eos_token_id": encoder.markers[END],
-        "pad_token_id": encoder.markers[PAD],
-        "vocab_size": max(encoder.tokenizer.get_vocab().values()) + 1,
-    }
-    try:
-        known = AutoConfig.for_model(values["model_type"])
-        if unknown := [name for name in values if not hasattr(known, name)]:
-            raise UserError(
-                f"model.network.{unknown[0]}: {values['model_type']} 설정에 없는 이름입니다. "
-                f"transformers의 {type(known).__name__}에 있는 이름을 쓰세요."
-            )
-        network: PreTrainedModel = AutoModelForCausalLM.from_config(AutoConfig.for_model(**{**values, **ids}))
-    except (ValueError, TypeError, RuntimeError, AttributeError) as error:
-        reason = str(error).strip().split("\n")[0][:160]
-        raise UserError(f"model.network: 이 값으로는 모델을 만들 수 없습니다({reason}).") from None
-    return network
 
 
 def _totals(nll: float, tokens: int, batch: Batch) -> ReplyTotals:
