@@ -19,7 +19,7 @@ chat: $(READY)  ## Talk to the newest finished run
 	$(BIN)/yuhee chat
 
 test: $(READY)  ## Set up and run every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(READY)  ## ruff (check and format), mypy --strict, import-linter
 	$(BIN)/ruff check .

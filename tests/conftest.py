@@ -1,7 +1,11 @@
 """Shared fixtures: everything is made here, from nothing, in a temporary folder; no test touches a network."""
 
-import json
 import os
+
+# before torch is imported, here and in child processes: the tests run side by side, a core each
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import json
 import re
 import subprocess
 import sys

@@ -372,9 +372,9 @@ def test_a_real_terminal_holds_a_conversation(small_bundle: Path) -> None:
     seen = b""
     deadline = time.monotonic() + 120
 
-    def wait_for(text: str, count: int = 1) -> None:
+    def wait_for(text: str, after: str = "\0") -> None:
         nonlocal seen
-        while seen.decode(errors="replace").count(text) < count:
+        while text not in seen.decode(errors="replace").split(after)[-1]:
             assert time.monotonic() < deadline, seen.decode(errors="replace")
             if select.select([ours], [], [], 1)[0]:
                 seen += os.read(ours, 65536)
@@ -383,8 +383,7 @@ def test_a_real_terminal_holds_a_conversation(small_bundle: Path) -> None:
         wait_for("나: ")
         os.write(ours, "너 사람이야?\r".encode())
         wait_for(IDENTITY_REPLY[:12])
-        before = seen.decode(errors="replace").count("나: ")
-        wait_for("나: ", before + 1)
+        wait_for("나: ", after=IDENTITY_REPLY[:12])
         os.write(ours, b"quit\r")
         deadline = time.monotonic() + 60
         while process.poll() is None and time.monotonic() < deadline:

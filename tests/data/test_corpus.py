@@ -108,6 +108,9 @@ def test_the_report_is_json_with_sorted_labels() -> None:
             "dialogues": 2,
             "turns": 4,
             "labels": {"a": 1, "b": 1},
+            "lines": 0,
+            "kinds": {},
+            "continuations": 0,
             "skipped": [[2, "열이 2개뿐입니다"]],
             "notes": [],
         }

@@ -18,6 +18,10 @@ class ReadReport:
         private: whether the corpus may hold personal text. True unless the reader recognises published bytes.
         dialogues, turns: how many were read.
         labels: user turns per emotion label.
+        lines: lines or records in the source; a reader accounts for each as a record of some kind, a continuation of
+            one, or a skipped line.
+        kinds: records per kind (`text`, `photo`, `notice` …) where a format has more than text.
+        continuations: lines that continue a record.
         skipped: `(line, reason)` of every record that was left out, 1-based.
         notes: anything else worth a sentence.
     """
@@ -28,6 +32,9 @@ class ReadReport:
     dialogues: int = 0
     turns: int = 0
     labels: Counter[str] = field(default_factory=Counter)
+    lines: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    continuations: int = 0
     skipped: list[tuple[int, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -43,4 +50,4 @@ class ReadReport:
             yield dialogue
 
     def as_dict(self) -> dict[str, Any]:
-        return {**vars(self), "labels": dict(sorted(self.labels.items()))}
+        return {**vars(self), "labels": dict(sorted(self.labels.items())), "kinds": dict(self.kinds)}
