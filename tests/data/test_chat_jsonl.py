@@ -189,7 +189,8 @@ TURNS = st.lists(
 def test_any_dialogue_comes_back_from_its_line(tmp_path: Path, turns: list[Turn], ascii_only: bool) -> None:
     names = ("role", "emotion", "speaker", "time", "weight")
     messages = [{"content": turn.text, **{name: getattr(turn, name) for name in names}} for turn in turns]
-    line = json.dumps({"id": "d", "source": "s", "messages": messages}, ensure_ascii=ascii_only)
+    record = {"format": "yuhee/1", "id": "d", "source": "s", "messages": messages}
+    line = json.dumps(record, ensure_ascii=ascii_only)
     [found], report = read(tmp_path, line)
     assert found == Dialogue("d", tuple(turns), group_keys(turns), "s")
     assert report.skipped == []
