@@ -151,7 +151,8 @@ def test_ones_own_file_is_cached_in_the_run_folder_only_and_never_named_to_a_tra
     [examples] = (folder / "cache").iterdir()
     assert examples.stat().st_mode & 0o777 == 0o700
     assert all(file.stat().st_mode & 0o777 == 0o600 for file in examples.iterdir())
-    assert json.loads((folder / "bundle" / "yuhee.json").read_text())["private"] is True
+    facts = json.loads((folder / "bundle" / "yuhee.json").read_text())
+    assert (facts["private"], facts["privacy"]) == (False, "masked")
     tracked = b"".join(file.read_bytes() for file in folder.glob("wandb/**/*") if file.is_file())
     assert tracked
     for secret in ("비밀", "나의 질문", "나의 대답"):

@@ -1,5 +1,6 @@
 """The `yuhee` command."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -29,7 +30,7 @@ def chat(
     emotion: Annotated[str | None, typer.Option(help="내 감정 표지 (songys: 0 일상, 1 슬픔, 2 기쁨).")] = None,
     seed: Annotated[int | None, typer.Option(help="같은 씨앗이면 같은 대답.")] = None,
     greedy: Annotated[bool, typer.Option("--greedy", help="늘 가장 그럴듯한 토큰을 고른다.")] = False,
-    temperature: Annotated[float, typer.Option(help="높을수록 자유롭게.")] = 0.5,
+    temperature: Annotated[float, typer.Option(help="높을수록 자유롭게.")] = 0.3,
     top_p: Annotated[float, typer.Option(help="확률 합이 이만큼인 후보에서만 뽑는다.")] = 0.9,
     repetition_penalty: Annotated[float, typer.Option(help="한 대답 안의 되풀이를 누른다(1: 끔).")] = 1.05,
     max_new_tokens: Annotated[int, typer.Option(help="한 대답의 길이 한도(토큰).")] = 64,
@@ -61,6 +62,53 @@ def show(
     from yuhee.training.preview import print_examples
 
     print_examples(context.args, count)
+
+
+@app.command(name="import")
+def import_(
+    files: Annotated[
+        list[Path], typer.Argument(help="대화 파일, zip, 또는 폴더. 카카오톡은 한 방의 여러 조각도 함께.")
+    ],
+    out: Annotated[Path, typer.Option(help="쓸 파일(JSON lines). 예: data/mine.jsonl")],
+    format_: Annotated[str | None, typer.Option("--format", help="형식. 비우면 내용을 보고 알아낸다.")] = None,
+    me: Annotated[str | None, typer.Option(help="카카오톡: 내 이름(대화방에 보이는 대로).")] = None,
+    friend: Annotated[str | None, typer.Option(help="카카오톡: 친구의 이름. 단체방에서는 봇이 될 사람.")] = None,
+    bot_side: Annotated[str | None, typer.Option(help="카카오톡: 봇이 배울 쪽. friend, me, both.")] = None,
+    session_gap: Annotated[float | None, typer.Option(help="카카오톡: 이만큼(시간) 말이 없으면 새 대화.")] = None,
+    option: Annotated[list[str] | None, typer.Option(help="형식마다 다른 설정. 예: --option domain=daily")] = None,
+    accept: Annotated[bool, typer.Option("--accept", help="보고서를 보았고 학습에 써도 좋다.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="읽지 못한 줄이 하나라도 있으면 쓰지 않는다.")] = False,
+    no_mask: Annotated[bool, typer.Option("--no-mask", help="개인정보를 가리지 않는다. 모델도 비공개가 된다.")] = False,
+    save_mapping: Annotated[Path | None, typer.Option(help="원래 이름과 가명의 표를 이 파일에 남긴다.")] = None,
+) -> None:
+    """대화 파일을 들여온다: 개인정보를 가리고, 무엇을 읽었는지 보고한다."""
+    from yuhee.data.import_command import import_files
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # leaves no half file either
+    own = {"me": me, "friend": friend, "bot_side": bot_side, "session_gap": session_gap}
+    import_files(
+        files,
+        out,
+        format_=format_,
+        options={key: value for key, value in own.items() if value is not None},
+        typed_options=option or [],
+        accept=accept,
+        strict=strict,
+        mask=not no_mask,
+        save_mapping=save_mapping,
+    )
+
+
+@app.command()
+def forget(
+    corpus: Annotated[Path, typer.Argument(help="들여온 파일이나 그 원본.")],
+    yes: Annotated[bool, typer.Option("--yes", help="묻지 않고 지운다.")] = False,
+    outputs: Annotated[Path, typer.Option(help="실행 폴더들이 있는 곳.")] = Path("outputs"),
+) -> None:
+    """말뭉치와 그것으로 만든 모든 것(들여온 파일, 캐시, 체크포인트, 모델)을 찾아 보여 주고 지운다."""
+    from yuhee.training.forget import forget as forget_corpus
+
+    forget_corpus(corpus, outputs, yes=yes)
 
 
 def _newest_run() -> Path:

@@ -4,6 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 KOGPT2_LICENCE = "cc-by-nc-sa-4.0"
+PERSONAL = {
+    "public": "no",
+    "masked": "names and numbers were replaced before training; what people told each other is still theirs",
+    "unmasked": "possible, so do not publish this model",
+}
 
 _KOGPT2_TERMS = """
   KoGPT2's weights are CC-BY-NC-SA 4.0 (SK Telecom): non-commercial use only, and whatever is fine-tuned from them
@@ -70,7 +75,7 @@ def model_card(facts: Mapping[str, Any]) -> str:
         corpus=facts["corpus"],
         corpus_hash=facts["corpus_hash"],
         split=f"{facts['split']['by']}, split seed {facts['split']['seed']}",
-        personal="possible, so do not publish this model" if facts["private"] else "no",
+        personal=PERSONAL["unmasked" if facts["private"] else facts.get("privacy", "public")],
         more_terms=_KOGPT2_TERMS if terms == KOGPT2_LICENCE else "",
         figures="\n".join(figures),
     )

@@ -1,6 +1,8 @@
 """Folders outside the project."""
 
+import glob
 import os
+import tempfile
 from pathlib import Path
 
 import platformdirs
@@ -15,3 +17,25 @@ def data_dir() -> Path | None:
     """`$YUHEE_DATA_DIR`, the folder that holds corpora by name, or None."""
     value = os.environ.get("YUHEE_DATA_DIR")
     return Path(value).expanduser() if value else None
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file whole or not at all, readable by its owner alone."""
+    handle, partial = private_partial(path)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def private_partial(path: Path) -> tuple[int, Path]:
+    """A new file beside `path`, to be renamed onto it when it is whole: its descriptor and its name (see `partials`)."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+    return handle, Path(name)
+
+
+def partials(path: Path) -> list[Path]:
+    """What processes that were killed left beside `path`."""
+    return sorted(path.parent.glob(f".{glob.escape(path.name)}*.partial"))

@@ -183,7 +183,7 @@ def test_shapes_may_be_mixed_and_messages_come_first(tmp_path: Path) -> None:
         ({"messages": [USER]}, "답(assistant)이 없습니다"),
         ({"messages": [USER, {"role": "tool", "content": "맑음"}]}, "답(assistant)이 없습니다"),
         ({"messages": [{"role": "function", "content": "맑음"}]}, "읽을 메시지가 없습니다"),
-        ({"messages": [USER, REPLY, {"role": "developer", "content": "끝"}, REPLY]}, "turn 2 is a system turn"),
+        ({"messages": [USER, REPLY, {"role": "developer", "content": "끝"}, REPLY]}, "차례 2이(가) system입니다"),
         ({"messages": [USER, {"role": "assistant", "content": [{"type": "image_url"}]}]}, "messages[1]: "),
         ({"messages": [{**USER, "weight": "010-1234-5678"}, REPLY]}, "messages[0]: 'weight'는 0이나 1이어야"),
         ({**GOOD, "meta": "방"}, "'meta'는 객체여야 합니다"),

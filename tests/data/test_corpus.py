@@ -56,7 +56,7 @@ def test_dialogues_without_a_reply_to_learn_are_left_out_and_noted() -> None:
     corpus = read_corpus("x", reader(mute, context, kept), None)
     assert corpus.dialogues == [kept]
     assert corpus.hash == corpus_hash([kept])
-    assert [note.split(":")[0] for note in corpus.report.notes] == ["m", "c"]
+    assert corpus.report.notes == ["배울 답이 없는 대화 2개를 뺐습니다."]
 
 
 def test_labels_of_dialogues_that_were_left_out_are_not_offered() -> None:
@@ -105,9 +105,19 @@ def test_the_report_is_json_with_sorted_labels() -> None:
             "source": "x",
             "encoding": "",
             "private": True,
+            "privacy": "masked",
+            "masked": {},
+            "origins": [],
             "dialogues": 2,
             "turns": 4,
             "labels": {"a": 1, "b": 1},
+            "speakers": {"assistant": 2, "user": 2},
+            "dialogue_turns": {2: 2},
+            "turn_characters": {1: 4},
+            "hours": {},
+            "weekdays": {},
+            "registers": {"반말": 2},
+            "endings": {},
             "lines": 0,
             "kinds": {},
             "continuations": 0,

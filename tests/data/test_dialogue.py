@@ -1,7 +1,19 @@
+from random import Random
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.conftest import dialogue
-from yuhee.data.dialogue import Dialogue, Turn, corpus_hash, group_keys, normalize_question, without_some_emotions
+from yuhee.data.dialogue import (
+    Dialogue,
+    Turn,
+    chained,
+    corpus_hash,
+    group_keys,
+    normalize_question,
+    without_some_emotions,
+)
 
 
 def test_a_turn_is_nfc_with_plain_line_breaks() -> None:
@@ -12,11 +24,11 @@ def test_a_turn_is_nfc_with_plain_line_breaks() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"role": "bot", "text": "a"}, "role is none of"),
-        ({"role": "user", "text": " \n"}, "blank"),
-        ({"role": "user", "text": 3}, "blank"),
-        ({"role": "user", "text": "a\ud800"}, "lone surrogate"),
-        ({"role": "assistant", "text": "a", "weight": 2}, "weight 2"),
+        ({"role": "bot", "text": "a"}, "역할이"),
+        ({"role": "user", "text": " \n"}, "비어 있습니다"),
+        ({"role": "user", "text": 3}, "비어 있습니다"),
+        ({"role": "user", "text": "a\ud800"}, "서로게이트"),
+        ({"role": "assistant", "text": "a", "weight": 2}, "weight는 0이나 1"),
     ],
 )
 def test_a_bad_turn_says_what_is_wrong(values: dict[str, object], message: str) -> None:
@@ -25,7 +37,7 @@ def test_a_bad_turn_says_what_is_wrong(values: dict[str, object], message: str) 
 
 
 def test_a_system_turn_stands_first_only() -> None:
-    with pytest.raises(ValueError, match="turn 1 is a system turn"):
+    with pytest.raises(ValueError, match=r"차례 1이\(가\) system입니다"):
         Dialogue("d", (Turn("user", "a"), Turn("system", "b")))
 
 
@@ -55,3 +67,36 @@ def test_emotion_dropout_hides_the_same_labels_every_time_and_changes_nothing_el
     assert [[t.text for t in each.turns] for each in partly] == [[t.text for t in each.turns] for each in whole]
     assert [without_some_emotions(each, 0.0) for each in whole] == whole
     assert all(turn.emotion is None for turn in without_some_emotions(whole[0], 1.0).turns)
+
+
+def talks(*lengths: int) -> list[Dialogue]:
+    """Dialogues of so many exchanges, each with words of its own."""
+    return [
+        dialogue(*(f"{place}번째 대화의 말 {turn}" for turn in range(2 * length)), name=f"t:{place}")
+        for place, length in enumerate(lengths)
+    ]
+
+
+@given(st.lists(st.integers(1, 5), max_size=40), st.floats(0, 0.99), st.randoms())
+def test_chains_lose_no_turn_and_depend_on_no_order(lengths: list[int], share: float, random: Random) -> None:
+    dialogues = talks(*lengths)
+    chains = chained(dialogues, share)
+    shuffled = random.sample(dialogues, len(dialogues))
+    assert chained(shuffled, share) == chains
+    assert sorted(t.text for c in chains for t in c.turns) == sorted(t.text for d in dialogues for t in d.turns)
+    assert max((len(c.turns) for c in chains), default=0) <= 2 * max(lengths, default=0)
+    assert sorted(name for c in chains for name in c.id.split("+")) == sorted(d.id for d in dialogues)
+
+
+def test_about_the_share_that_was_asked_for_goes_on_from_another_dialogue() -> None:
+    dialogues = talks(*[1] * 400, 50)
+    assert len(chained(dialogues, 0.0)) == 401
+    assert 401 - len(chained(dialogues, 0.5)) == pytest.approx(200, abs=30)
+
+
+def test_a_setting_stays_at_the_beginning() -> None:
+    told = [
+        Dialogue(f"s:{n}", (Turn("system", f"설정 {n}"), Turn("user", f"안녕 {n}"), Turn("assistant", f"응 {n}")))
+        for n in range(20)
+    ]
+    assert len(chained([*told, *talks(30)], 0.99)) >= 20

@@ -11,11 +11,13 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 
 from yuhee.data.batching import Collate, EpochBatches, SortedBatches
-from yuhee.data.dialogue import without_some_emotions
+from yuhee.data.dialogue import chained, without_some_emotions
 from yuhee.data.encoding.causal_lm import CausalLMEncoder, Example
 from yuhee.data.encoding.markers import PAD
 from yuhee.data.example_store import ExampleStore, encode_cached
+from yuhee.data.mix import repeated
 from yuhee.data.splits import SPLITS, Split
+from yuhee.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ class DialogueDataModule(pl.LightningDataModule):
         num_workers: loader processes.
         seed: of the order of training batches.
         emotion_dropout: share of the training turns whose emotion slot stays empty.
+        chain: share of the training dialogues that follow another one in the same example.
     """
 
     def __init__(
@@ -47,12 +50,14 @@ class DialogueDataModule(pl.LightningDataModule):
         num_workers: int = 0,
         seed: int = 0,
         emotion_dropout: float = 0.0,
+        chain: float = 0.0,
     ) -> None:
         super().__init__()
         self.split = split
         self.encoder = encoder
         self.emotion_dropout = emotion_dropout
-        self.cache = cache / _key(f"{cache_key}:{emotion_dropout}", encoder)
+        self.chain = chain
+        self.cache = cache / _key(f"{cache_key}:{emotion_dropout}:{chain}", encoder)
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = seed
@@ -69,8 +74,14 @@ class DialogueDataModule(pl.LightningDataModule):
         if self.examples:
             return
         splits = {name: getattr(self.split, name) for name in SPLITS}
+        splits["train"] = repeated(splits["train"])
+        if not splits["train"]:
+            raise UserError(
+                "weight가 작아 학습할 대화가 하나도 남지 않았습니다. data.parts.<이름>.weight를 늘려 주세요."
+            )
         if self.encoder.emotion == "label":
             splits["train"] = [without_some_emotions(dialogue, self.emotion_dropout) for dialogue in splits["train"]]
+        splits["train"] = chained(splits["train"], self.chain)
         self.examples = encode_cached(splits, self.encoder.encode, self.cache)
         self._warn_of_cuts()
 

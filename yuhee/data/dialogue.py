@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -41,11 +41,11 @@ class Turn:
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
-            raise ValueError(f"the role is none of {', '.join(ROLES)}")  # a name may stand there
+            raise ValueError(f"역할이 {', '.join(ROLES)} 가운데 하나가 아닙니다")  # a name may stand there
         if not isinstance(self.text, str) or not self.text.strip():
-            raise ValueError("the text is blank")
+            raise ValueError("글이 비어 있습니다")
         if self.weight not in (0, 1):
-            raise ValueError(f"weight {self.weight!r} is neither 0 nor 1")
+            raise ValueError("weight는 0이나 1이어야 합니다")
         object.__setattr__(self, "text", _clean(self.text))
         if self.emotion is not None:
             object.__setattr__(self, "emotion", _clean(self.emotion).strip() or None)
@@ -61,6 +61,7 @@ class Dialogue:
         group_keys: dialogues that share a key belong on the same side of a split.
         source: the reader's name.
         meta: whatever else the corpus says; nothing downstream depends on it.
+        repeat: times it is seen in an epoch of training (a mix of corpora sets it).
 
     Raises:
         ValueError: no turns, or a system turn anywhere but first (with the index and the role).
@@ -71,15 +72,16 @@ class Dialogue:
     group_keys: tuple[str, ...] = ()
     source: str = ""
     meta: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    repeat: float = 1.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "turns", tuple(self.turns))
         object.__setattr__(self, "group_keys", tuple(self.group_keys))
         if not self.turns:
-            raise ValueError("a dialogue needs at least one turn")
+            raise ValueError("차례가 하나도 없습니다")
         for index, turn in enumerate(self.turns):
             if turn.role == "system" and index > 0:
-                raise ValueError(f"turn {index} is a system turn; only the first may be one")
+                raise ValueError(f"차례 {index}이(가) system입니다(맨 앞에만 올 수 있습니다)")
 
     @property
     def replies(self) -> tuple[str, ...]:
@@ -100,7 +102,7 @@ def _clean(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ValueError("the text holds half a character (a lone surrogate)") from None
+        raise ValueError("글자 반쪽(짝 없는 서로게이트)이 들어 있습니다") from None
     return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
@@ -127,15 +129,36 @@ def without_some_emotions(dialogue: Dialogue, share: float) -> Dialogue:
     """The dialogue with about `share` of its emotion labels left out, the same ones every time."""
     turns = []
     for place, turn in enumerate(dialogue.turns):
-        draw = hashlib.blake2b(f"{place}:{turn.text}".encode(), digest_size=8).digest()
-        hidden = int.from_bytes(draw) < share * 2**64
+        hidden = _draw(f"{place}:{turn.text}") < share
         turns.append(replace(turn, emotion=None) if hidden else turn)
     return replace(dialogue, turns=tuple(turns))
+
+
+def chained(dialogues: Sequence[Dialogue], share: float) -> list[Dialogue]:
+    """Up to `share` of the dialogues each behind another one, as talk goes on to something else; the same every time.
+
+    Who talks for an evening changes the subject, while a corpus of short dialogues never does: a model that has seen
+    none of it answers the old subject. No chain grows longer than the longest dialogue.
+    """
+    longest = max((len(dialogue.turns) for dialogue in dialogues), default=0)
+    chains: list[Dialogue] = []
+    for dialogue in sorted(dialogues, key=Dialogue.content_hash):
+        fits = bool(chains) and len(chains[-1].turns) + len(dialogue.turns) <= longest
+        if fits and dialogue.turns[0].role != "system" and _draw(dialogue.content_hash()) < share:
+            before = chains.pop()
+            dialogue = replace(before, id=f"{before.id}+{dialogue.id}", turns=before.turns + dialogue.turns)
+        chains.append(dialogue)
+    return chains
+
+
+def _draw(text: str) -> float:
+    """A number in [0, 1) that the text alone decides."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) / 2**64
 
 
 def corpus_hash(dialogues: Iterable[Dialogue]) -> str:
     """Hash of a corpus as a set of dialogues: the same for every order of the file (32 hex digits)."""
     digest = hashlib.blake2b(digest_size=16)
-    for key in sorted(dialogue.content_hash() for dialogue in dialogues):
+    for key in sorted(d.content_hash() + (f"×{d.repeat:g}" if d.repeat != 1 else "") for d in dialogues):
         digest.update(key.encode())
     return digest.hexdigest()

@@ -4,7 +4,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any, cast, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import pytorch_lightning as pl
 from hydra.utils import get_class, get_method
@@ -31,6 +31,8 @@ _MESSAGES = {
     "greater_than": "{gt:g}보다 커야 합니다",
     "greater_than_equal": "{ge:g} 이상이어야 합니다",
     "less_than_equal": "{le:g} 이하여야 합니다",
+    "dict_type": "'이름: 값' 묶음이 아닙니다",
+    "model_type": "'이름: 값' 묶음이 아닙니다",
     "value_error": "{error}",
 }
 
@@ -90,7 +92,7 @@ def find_problems(config: DictConfig) -> list[str]:
     problems = []
     for name, schema in sections.items():
         problems += _validate(schema, values.pop(name, {}), name)
-    problems += _check_arguments(get_method(_reader(config)), config.data.reader, "data.reader", ("_target_",))
+    problems += _check_readers(config.data, "data")
     problems += _check_trainer(values.pop("trainer", {}) or {})
     problems += _check_loggers(values.pop("logger", {}) or {})
     top = {key: field for key, field in TrainConfig.model_fields.items() if key not in (*sections, "trainer", "logger")}
@@ -126,10 +128,6 @@ def _plain(config: DictConfig) -> dict[str, Any]:
     return dict(OmegaConf.to_container(config, resolve=True, throw_on_missing=False))
 
 
-def _reader(config: DictConfig) -> str:
-    return str(config.data.reader._target_)
-
-
 def _validate(schema: type[Section], values: Any, prefix: str) -> list[str]:
     try:
         schema.model_validate(values or {})
@@ -142,9 +140,16 @@ def _sentence(problem: Any, prefix: str, schema: type[Section]) -> str:
     place = [str(part) for part in problem["loc"]]
     key = ".".join([prefix, *place])
     if problem["type"] == "extra_forbidden":
-        for part in place[:-1]:
-            schema = cast("type[Section]", schema.model_fields[part].annotation)
+        steps = iter(place[:-1])
+        for step in steps:
+            annotation: Any = schema.model_fields[step].annotation
+            schema = get_args(annotation)[1] if get_args(annotation) else annotation
+            if step == "parts":
+                next(steps, None)  # the part's name
         return _unknown(place[-1], ".".join([prefix, *place[:-1]]), schema.model_fields)
+    if problem["type"] == "missing" and place[-3:-2] == ["parts"]:
+        part = ".".join([prefix, *place[:-1]])
+        return f"{part}: 섞는 말뭉치에 없는 이름입니다. 이름을 고치거나 +data@{part}=<말뭉치> 로 더해 주세요"
     template = _MESSAGES.get(problem["type"], problem["msg"])
     text = template.format(**problem.get("ctx", {}))
     given = "" if isinstance(problem["input"], dict) else f"={problem['input']}"
@@ -154,6 +159,18 @@ def _sentence(problem: Any, prefix: str, schema: type[Section]) -> str:
 def _unknown(name: str, prefix: str, names: Iterable[str]) -> str:
     dot = f"{prefix}." if prefix else ""
     return f"{dot}{name}: 없는 키입니다{nearest(name, names, dot)}"
+
+
+def _check_readers(data: DictConfig, prefix: str) -> list[str]:
+    problems = []
+    if isinstance(data.get("reader"), DictConfig):
+        reader = get_method(str(data.reader._target_))
+        problems += _check_arguments(reader, data.reader, f"{prefix}.reader", ("_target_",))
+    parts = data.get("parts")
+    for name, part in parts.items() if isinstance(parts, DictConfig) else ():
+        if isinstance(part, DictConfig):
+            problems += _check_readers(part, f"{prefix}.parts.{name}")
+    return problems
 
 
 def _check_arguments(function: Callable[..., Any], values: Any, prefix: str, free: tuple[str, ...]) -> list[str]:

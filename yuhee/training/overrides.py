@@ -4,6 +4,7 @@ Hydra 1.3 alone refuses Hangul, commas, parentheses and `=` in unquoted values, 
 the first key it does not know.
 """
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,8 +19,10 @@ from yuhee.errors import UserError
 from yuhee.training.config import find_problems, nearest, problems_error
 from yuhee.training.run_folder import new_run_folder, resume_folder
 
-PATH_KEYS = ("data.path", "model.pretrained", "model.tokenizer", "ckpt_path", "hydra.run.dir", "hydra.sweep.dir")
-_OVERRIDE = re.compile(r"(?P<sign>\+{0,2})(?P<key>[\w./@-]+)=(?P<value>.*)", re.DOTALL)
+PATH_KEYS = re.compile(
+    r"data\.(parts\.[\w-]+\.)*path|model\.(pretrained|tokenizer)|ckpt_path|hydra\.(run|sweep)\.dir", re.ASCII
+)
+_OVERRIDE = re.compile(r"(?P<sign>\+{0,2})(?P<key>[A-Za-z0-9_./@-]+)=(?P<value>.*)", re.DOTALL)
 
 OmegaConf.register_new_resolver("yuhee.new_run", new_run_folder, use_cache=True, replace=True)
 
@@ -55,17 +58,17 @@ def prepare(arguments: Sequence[str]) -> list[str]:
         match = _OVERRIDE.fullmatch(argument)
         if argument.startswith(("-", "~")):
             prepared.append(argument)
+            checked += [argument] if argument.startswith("~") else []
         elif match is None:
-            choices = [f"{group}={choice}" for group in groups for choice in groups[group]]
-            problems.append(f"{argument}: '이름=값' 꼴이 아닙니다{nearest(argument, choices)}")
-        elif match["key"].startswith("hydra") or "@" in match["key"]:
+            problems.append(_malformed(argument, groups))
+        elif match["key"].startswith("hydra"):
             prepared.append(f"{match['sign']}{match['key']}={_value(match['key'], match['value'], multirun)}")
-        elif match["key"] in groups:
-            if problem := _wrong_choice(match["key"], match["value"], groups):
+        elif (group := match["key"].split("@")[0]) in groups:  # data=songys, or +data@data.parts.mine=kakaotalk
+            if problem := _wrong_choice(group, match["value"], groups):
                 problems.append(problem)
             else:
-                prepared.append(f"{match['key']}={match['value']}")
-                checked.append(f"{match['key']}={match['value'].split(',')[0]}")
+                prepared.append(f"{match['sign']}{match['key']}={match['value']}")
+                checked.append(f"{match['sign']}{match['key']}={match['value'].split(',')[0]}")
         else:
             # `++`: Hydra takes any key, and all unknown ones are reported together below
             prepared.append(f"++{match['key']}={_value(match['key'], match['value'], multirun)}")
@@ -104,6 +107,14 @@ def _groups() -> dict[str, list[str]]:
     }
 
 
+def _malformed(argument: str, groups: dict[str, list[str]]) -> str:
+    key, sign, _ = argument.partition("=")
+    if sign and not key.isascii():
+        return f"{key}: 키에는 영문자와 숫자와 _ 만 쓸 수 있습니다"
+    choices = [f"{group}={choice}" for group in groups for choice in groups[group]]
+    return f"{argument}: '이름=값' 꼴이 아닙니다{nearest(argument, choices)}"
+
+
 def _wrong_choice(group: str, value: str, groups: dict[str, list[str]]) -> str | None:
     for choice in value.split(","):
         if choice not in groups[group] and not (choice == "null" and group in ("experiment", "debug")):
@@ -116,8 +127,8 @@ def _value(key: str, value: str, multirun: bool) -> str:
     """The value in Hydra's grammar: paths and whatever Hydra cannot parse become quoted text."""
     if value in ("", "null") or value[0] in "'\"":
         return value
-    if key in PATH_KEYS:
-        value = str(Path(value).expanduser()) if value.startswith("~") else value
+    if PATH_KEYS.fullmatch(key):
+        value = os.path.expanduser(value)  # noqa: PTH111 - the name of nobody stays as typed
         sweep = multirun and "," in value and not Path(value).exists()
         return value if sweep and _parses(f"{key}={value}") else _quote(value)
     return value if _parses(f"{key}={value}") else _quote(value)

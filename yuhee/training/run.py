@@ -15,14 +15,16 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from pytorch_lightning.callbacks import TQDMProgressBar
+from rich.console import Console
 from transformers.utils import logging as transformers_logging
 
 from yuhee import bundle
 from yuhee.data.corpus import Corpus
 from yuhee.data.datamodule import DialogueDataModule
+from yuhee.data.report_view import report_table, save_page
 from yuhee.data.splits import SPLITS, Split, split
 from yuhee.errors import UserError
-from yuhee.paths import cache_dir
+from yuhee.paths import cache_dir, write_private
 from yuhee.training.checkpoints import BEST, AtomicCheckpointIO, Checkpoints, readable_checkpoint
 from yuhee.training.config import TrainConfig
 from yuhee.training.loggers import make_loggers
@@ -81,7 +83,7 @@ class _Run:
         pl.seed_everything(self.config.seed, workers=True, verbose=False)
         corpus = self.config.data.read()
         parts = split(corpus.dialogues, **dict(self.config.data.split))
-        self._write("read_report.json", {**corpus.report.as_dict(), "corpus_hash": corpus.hash})
+        self._report(corpus)
         data = self._data(corpus, parts)
         figures = self._data_figures(corpus, parts, data)
         module = self.config.family.create(self.config.model, data.encoder, self._facts(corpus, data))
@@ -102,6 +104,20 @@ class _Run:
         self._write("metrics.json", figures)
         return TrainResult(self.folder, figures, module, self.folder / "bundle", parts)
 
+    def _report(self, corpus: Corpus) -> None:
+        """Save what was read, and tell its notes and the first lines that were of no use."""
+        report = corpus.report
+        self._write("read_report.json", {**report.as_dict(), "corpus_hash": corpus.hash})
+        if _is_rank_zero():
+            save_page(report, self.folder / "read_report.html")
+            Console(stderr=True, soft_wrap=True).print(report_table(report))
+        for note in report.notes:
+            log.info("%s: %s", report.source, note)
+        for line, reason in report.skipped[:5]:
+            log.warning("%s, %d번째 줄을 건너뜁니다: %s", report.source, line, reason)
+        if (rest := len(report.skipped) - 5) > 0:
+            log.warning("… 그 밖에 %d줄을 건너뜁니다. 모두 %s/read_report.json 에 있습니다.", rest, self.folder)
+
     def _data(self, corpus: Corpus, parts: Split) -> DialogueDataModule:
         config = self.config.data
         data = DialogueDataModule(
@@ -114,6 +130,7 @@ class _Run:
             num_workers=config.num_workers,
             seed=self.config.seed,
             emotion_dropout=config.emotion_dropout,
+            chain=config.chain,
         )
         data.setup()
         return data
@@ -122,12 +139,6 @@ class _Run:
         overlap = parts.overlap()
         lost = data.total("lost") / max(data.total("characters"), 1)
         sizes = {f"data/{name}_dialogues": len(getattr(parts, name)) for name in SPLITS}
-        for note in corpus.report.notes:
-            log.info("%s: %s", corpus.report.source, note)
-        for line, reason in corpus.report.skipped[:5]:
-            log.warning("%s, %d번째 줄을 건너뜁니다: %s", corpus.report.source, line, reason)
-        if (rest := len(corpus.report.skipped) - 5) > 0:
-            log.warning("… 그 밖에 %d줄을 건너뜁니다. 모두 %s/read_report.json 에 있습니다.", rest, self.folder)
         log.info(
             "%s: 대화 %d개 → train %d, val %d, test %d", corpus.report.source, len(corpus.dialogues), *sizes.values()
         )
@@ -149,7 +160,8 @@ class _Run:
             "corpus_hash": corpus.hash,
             "split": self.config.data.split.model_dump(mode="json"),
             "emotion_labels": corpus.emotion_labels,
-            "private": corpus.private,
+            "private": corpus.unmasked,
+            "privacy": corpus.report.privacy,
             "longest": {
                 "tokens": int(data.examples["train"].lengths.max()),
                 "exchanges": max(len(dialogue.replies) for dialogue in data.split.train),
@@ -200,9 +212,7 @@ class _Run:
 
     def _write(self, name: str, values: dict[str, Any]) -> None:
         if _is_rank_zero():
-            partial = self.folder / f".{name}.partial"
-            partial.write_text(json.dumps(values, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-            partial.replace(self.folder / name)
+            write_private(self.folder / name, json.dumps(values, ensure_ascii=False, indent=2) + "\n")
 
 
 def _is_rank_zero() -> bool:

@@ -51,7 +51,7 @@ def resume_folder(config: DictConfig, root: str = OUTPUTS) -> Path:
         folder = file.parent.parent
         if is_finished(folder) or not any((folder / "checkpoints").glob("*.ckpt")):
             continue
-        if _identity(OmegaConf.load(file)) == wanted and not _is_running(folder):
+        if _identity(OmegaConf.load(file)) == wanted and not is_running(folder):
             return folder
     raise UserError(
         f"ckpt_path=last: 이 설정으로 하다 만 실행이 {root}/ 에 없습니다. 설정이 같은지 확인하거나 "
@@ -75,7 +75,7 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _is_running(folder: Path) -> bool:
+def is_running(folder: Path) -> bool:
     try:
         with FileLock(folder / ".lock", timeout=PATIENCE):
             return False

@@ -44,7 +44,10 @@ def read(
     if path is None:
         raise UserError("data.path에 표 파일(CSV 또는 TSV)을 지정해 주세요.")
     columns = {"question": question, "answer": answer, **({} if label is None else {"label": label})}
-    remedy = "열 이름을 data.reader.question=… data.reader.answer=… data.reader.label=…(없으면 null) 로 적어 주세요."
+    remedy = (
+        "열 이름을 question, answer, label(없으면 null)로 적어 주세요: "
+        "학습은 data.reader.label=…, 들여오기는 --option label=…."
+    )
     for number, row in read_rows(find_file(Path(path)), report, tuple(columns.values()), remedy):
         asked, said = row[_name(question)], row[_name(answer)]
         if not asked or not said:

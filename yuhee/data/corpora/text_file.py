@@ -17,7 +17,8 @@ def find_file(path: Path) -> Path:
     Raises:
         UserError: no such file, or a folder.
     """
-    path = path.expanduser()
+    with contextlib.suppress(RuntimeError):  # a home that nobody has
+        path = path.expanduser()
     with contextlib.suppress(OSError, ValueError):  # a name that no file can have
         if path.is_file():
             return path
