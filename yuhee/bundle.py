@@ -29,7 +29,7 @@ from yuhee.model_card import model_card
 FORMAT = "yuhee-bundle/1"
 CHECKPOINT_FORMAT = "yuhee-checkpoint/1"
 # What a conversation sounds best with: free enough not to loop, close enough to make sense.
-SAMPLING = {"do_sample": True, "temperature": 0.5, "top_p": 0.9, "repetition_penalty": 1.05, "max_new_tokens": 64}
+SAMPLING = {"do_sample": True, "temperature": 0.3, "top_p": 0.9, "repetition_penalty": 1.05, "max_new_tokens": 64}
 
 
 @dataclass(frozen=True)

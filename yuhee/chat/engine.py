@@ -32,7 +32,7 @@ class Decoding:
     """
 
     greedy: bool = False
-    temperature: float = 0.5
+    temperature: float = 0.3
     top_p: float = 0.9
     repetition_penalty: float = 1.05
     no_repeat_ngram: int = 4
