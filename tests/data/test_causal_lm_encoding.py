@@ -335,7 +335,7 @@ def test_a_long_emotion_label_does_not_exceed_the_limit(encoder: CausalLMEncoder
 
 
 def test_a_label_that_is_not_unicode_is_refused_before_it_is_encoded() -> None:
-    with pytest.raises(ValueError, match="surrogate"):
+    with pytest.raises(ValueError, match="서로게이트"):
         Turn("user", "안녕", emotion="슬픔\ud800")
 
 

@@ -17,6 +17,8 @@ from yuhee.data.report import ReadReport
 from yuhee.errors import UserError
 
 DELIMITERS = (",", "\t", ";")
+MAX_FIELD = 131_072  # characters; the csv module's own limit, which another reader may have raised meanwhile
+LARGE = "field larger"  # how the csv module begins to say so
 MAX_ROW = 1000  # lines; by then a quote was left open
 SHOWN = 20  # column names in a message, each cut to as many characters
 
@@ -141,6 +143,8 @@ def _records(
         lines.taken.clear()
         try:
             fields = next(csv.reader(lines, strict=True, delimiter=delimiter))
+            if max(map(len, fields), default=0) > MAX_FIELD:
+                raise csv.Error(LARGE)
         except StopIteration:
             return
         except (csv.Error, ValueError) as error:
@@ -160,8 +164,8 @@ def _records(
 
 def _unreadable(error: Exception) -> str:
     if isinstance(error, csv.Error):
-        long = "field larger" in str(error)
-        return f"한 칸이 {csv.field_size_limit():,}자를 넘습니다" if long else "따옴표가 닫히지 않았습니다"
+        long = LARGE in str(error)
+        return f"한 칸이 {MAX_FIELD:,}자를 넘습니다" if long else "따옴표가 닫히지 않았습니다"
     return str(error)
 
 
