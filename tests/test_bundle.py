@@ -417,3 +417,18 @@ def test_code_in_a_bundle_is_not_run(small_bundle: Path, tmp_path: Path) -> None
 def test_a_bundle_cannot_ask_for_a_kernel_from_the_hub(small_bundle: Path, key: str) -> None:
     edit(small_bundle / "config.json", **{key: "evil/repo"})
     assert bundle.load(small_bundle).network.config._attn_implementation in ("sdpa", "eager")
+
+
+@pytest.mark.parametrize(("private", "privacy"), [(True, "unmasked"), (False, "masked")])
+def test_what_a_model_was_trained_on_is_not_forgotten_by_what_starts_from_it(
+    encoder: CausalLMEncoder, tmp_path: Path, private: bool, privacy: str
+) -> None:
+    bundle.save_bundle(small(encoder, private=private, privacy=privacy), tmp_path / "bundle", {})
+    assert bundle.privacy_of(tmp_path / "bundle") == privacy
+    saved = checkpoint(encoder, tmp_path / "a.ckpt", private=private, privacy=privacy)
+    assert bundle.privacy_of(saved) == privacy
+
+
+def test_a_checkpoint_that_yuhee_did_not_make_is_public(tmp_path: Path) -> None:
+    assert bundle.privacy_of(tmp_path) == "public"
+    assert bundle.privacy_of(Path("skt/kogpt2-base-v2")) == "public"

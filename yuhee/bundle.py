@@ -98,6 +98,17 @@ def load(path: str | Path) -> Model:
     return load_checkpoint(place)
 
 
+def privacy_of(path: Path) -> str:
+    """What was done about personal data in the training of a model (see `ReadReport.privacy`); `public` if unknown."""
+    if (path / "yuhee.json").is_file():
+        facts = json.loads((path / "yuhee.json").read_text(encoding="utf-8"))
+    elif path.suffix == ".ckpt" and path.is_file():
+        facts = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["yuhee"]
+    else:
+        return "public"
+    return "unmasked" if facts.get("private") else str(facts.get("privacy", "public"))
+
+
 def load_checkpoint(path: Path) -> Model:
     """Load the model of a `.ckpt`; the file is read as data only (`weights_only`).
 

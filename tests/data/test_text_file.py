@@ -141,3 +141,11 @@ def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "a.csv").write_text("Q", encoding="utf-8")
     assert find_file(Path("~/a.csv")) == tmp_path / "a.csv"
+
+
+def test_a_file_too_large_to_hold_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    huge = tmp_path / "huge.csv"
+    with huge.open("wb") as file:
+        file.truncate(2**30)  # sparse: takes no room
+    with pytest.raises(UserError, match="256 MiB를 넘어"):
+        read_text(huge)

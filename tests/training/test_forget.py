@@ -311,3 +311,19 @@ def test_a_real_reports_origins_are_what_forget_looks_for(tmp_path: Path, export
     (folder / "read_report.json").write_text(json.dumps(report.as_dict()), encoding="utf-8")
     yuhee("forget", export, "--yes")
     assert not folder.exists()
+
+
+def test_what_went_on_from_a_model_of_the_corpus_goes_too(export: Path, out: Path) -> None:
+    """Also at second hand, and whether it started from a bundle or from a checkpoint; others stay."""
+    first = trained("outputs/1", out)
+    runs = {
+        "2": "model: {pretrained: outputs/1/bundle}",
+        "3": "{model: {}, ckpt_path: outputs/2/checkpoints/best.ckpt}",
+    }
+    runs |= {"4": "model: {pretrained: skt/kogpt2-base-v2}", "5": "model: [", "6": "model: null"}
+    for name, config in runs.items():
+        folder = trained(f"outputs/{name}", Path("elsewhere.txt"))
+        (folder / ".hydra" / "config.yaml").write_text(config, encoding="utf-8")
+    assert yuhee("forget", out, "--yes").exit_code == 0
+    assert not first.exists()
+    assert sorted(path.name for path in Path("outputs").iterdir()) == ["4", "5", "6"]

@@ -6,9 +6,7 @@ from dataclasses import dataclass, replace
 
 from yuhee.data.corpus import Corpus
 from yuhee.data.dialogue import Dialogue, corpus_hash
-from yuhee.data.report import ReadReport
-
-_STRICTEST = ("public", "masked", "unmasked")
+from yuhee.data.report import PRIVACY, ReadReport
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ def _joined(one: Dialogue, other: Dialogue) -> Dialogue:
 
 def _fold(report: ReadReport, part: str, other: ReadReport, taken: int) -> None:
     report.private |= other.private
-    report.privacy = max(report.privacy, other.privacy, key=_STRICTEST.index)
+    report.privacy = max(report.privacy, other.privacy, key=PRIVACY.index)
     report.origins += other.origins
     report.masked += other.masked
     report.lines += other.lines

@@ -18,6 +18,7 @@ MANY_TURNS = 100  # longer dialogues are counted as this long
 ENDINGS_SHOWN = 10  # per register
 COMMON = 3  # an ending said less often may be somebody's name
 WEEKDAYS = "월화수목금토일"
+PRIVACY = ("public", "masked", "unmasked")  # from the least to the most personal
 
 
 @dataclass

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
 from rich.console import Console
 from rich.text import Text
 
@@ -26,8 +27,8 @@ def forget(corpus: Path, outputs: Path, *, yes: bool = False) -> list[Path]:
     """List what was made from a corpus, and delete it once the user agrees.
 
     Found are: the imported file with its reports, other imports of the same source below the current folder, and
-    every run below `outputs` that read any of these (its cache, checkpoints and bundle are in its folder). The
-    original export is the user's own and stays.
+    every run below `outputs` that read any of these or went on from the weights of one that did (its cache,
+    checkpoints and bundle are in its folder). The original export is the user's own and stays.
 
     Args:
         corpus: an imported file or the file it was made from, which may be gone already.
@@ -56,7 +57,9 @@ def forget(corpus: Path, outputs: Path, *, yes: bool = False) -> list[Path]:
         raise UserError("지우지 않았습니다. 지우려면 --yes를 붙이거나 터미널에서 y로 답해 주세요.")
     for path in found:
         shutil.rmtree(path) if path in runs else path.unlink()
-    console.print(Text(f"{len(found)}가지를 지웠습니다. 원본 파일과, 다른 곳에 복사한 것은 그대로입니다."))
+    console.print(
+        Text(f"{len(found)}가지를 지웠습니다. 원본 파일, 가명표(--save-mapping), 다른 곳에 복사한 것은 그대로입니다.")
+    )
     return found
 
 
@@ -92,14 +95,28 @@ def _runs(outputs: Path, origins: set[str], corpus: Path) -> list[Path]:
     """
     reports = sorted(outputs.rglob("read_report.json"))
     runs = [report.parent for report in reports if origins & _origins(_read(report))]
+    others = [report.parent for report in reports if report.parent not in runs]
+    while more := [run for run in others if run not in runs and _started_from(run, runs)]:
+        runs += more
+    kept = [*(other for other in others if other not in runs), corpus, Path.cwd()]
     runs = [run for run in runs if not any(other in run.parents for other in runs)]
     for run in runs:
-        others = [r.parent for r in reports if not origins & _origins(_read(r))] + [corpus, Path.cwd()]
-        if inside := [other for other in others if other.exists() and other.resolve().is_relative_to(run.resolve())]:
+        if inside := [other for other in kept if other.exists() and other.resolve().is_relative_to(run.resolve())]:
             raise UserError(
                 f"{run}: 다른 것이 든 실행 폴더라 지우지 않았습니다. {inside[0]} 을(를) 옮긴 뒤 다시 시도해 주세요."
             )
     return runs
+
+
+def _started_from(run: Path, runs: list[Path]) -> bool:
+    """Whether a run went on from the weights of one of the others."""
+    try:
+        config = yaml.safe_load((run / ".hydra" / "config.yaml").read_text(encoding="utf-8"))
+        places = [config["model"].get("pretrained"), config.get("ckpt_path")]
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError):
+        return False
+    parents = [Path(place).expanduser().resolve() for place in places if isinstance(place, str)]
+    return any(parent.is_relative_to(other.resolve()) for parent in parents for other in runs)
 
 
 def _origins(values: dict[str, Any] | None) -> set[str]:

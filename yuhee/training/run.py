@@ -21,6 +21,7 @@ from transformers.utils import logging as transformers_logging
 from yuhee import bundle
 from yuhee.data.corpus import Corpus
 from yuhee.data.datamodule import DialogueDataModule
+from yuhee.data.report import PRIVACY
 from yuhee.data.report_view import report_table, save_page
 from yuhee.data.splits import SPLITS, Split, split
 from yuhee.errors import UserError
@@ -153,6 +154,8 @@ class _Run:
         """Plain values that travel with every checkpoint and bundle."""
         model = self.config.model
         pretrained = None if getattr(model, "from_scratch", False) else getattr(model, "pretrained", None)
+        parents = [Path(path).expanduser() for path in (pretrained, self.config.ckpt_path) if path]
+        privacy = max([corpus.report.privacy, *map(bundle.privacy_of, parents)], key=PRIVACY.index)
         return {
             "model": getattr(model, "name", self.config.family.family),
             "pretrained": Path(pretrained).name if pretrained and Path(pretrained).exists() else pretrained,
@@ -160,8 +163,8 @@ class _Run:
             "corpus_hash": corpus.hash,
             "split": self.config.data.split.model_dump(mode="json"),
             "emotion_labels": corpus.emotion_labels,
-            "private": corpus.unmasked,
-            "privacy": corpus.report.privacy,
+            "private": privacy == "unmasked",
+            "privacy": privacy,
             "longest": {
                 "tokens": int(data.examples["train"].lengths.max()),
                 "exchanges": max(len(dialogue.replies) for dialogue in data.split.train),
@@ -193,7 +196,7 @@ class _Run:
     def _settings(self) -> dict[str, Any]:
         """The configuration for trackers; where files lie on this machine stays here."""
         settings = self.config.model_dump(mode="json", by_alias=True)
-        settings["data"].pop("path")
+        _drop_paths(settings["data"])
         return settings
 
     def _checkpoint_to_resume(self) -> Path | None:
@@ -213,6 +216,13 @@ class _Run:
     def _write(self, name: str, values: dict[str, Any]) -> None:
         if _is_rank_zero():
             write_private(self.folder / name, json.dumps(values, ensure_ascii=False, indent=2) + "\n")
+
+
+def _drop_paths(data: dict[str, Any]) -> None:
+    """Leave out where the corpora lie, also those of a mix."""
+    data.pop("path")
+    for part in data["parts"].values():
+        _drop_paths(part)
 
 
 def _is_rank_zero() -> bool:

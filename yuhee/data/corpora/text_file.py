@@ -8,6 +8,7 @@ from pathlib import Path
 
 from yuhee.errors import UserError
 
+MAX_BYTES = 2**28  # of a file that is read whole
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
 
 
@@ -39,9 +40,13 @@ def read_text(path: Path) -> tuple[str, str]:
         The text and the name of the encoding.
 
     Raises:
-        UserError: the file is empty, unreadable or in none of these encodings.
+        UserError: the file is empty, too large to be read whole, unreadable or in none of these encodings.
     """
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UserError(
+                f"{path}: {MAX_BYTES // 2**20} MiB를 넘어 이 형식의 파일일 수 없습니다. data.path를 확인해 주세요."
+            )
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: 읽을 수 없습니다 ({error.strerror}).") from None
