@@ -18,12 +18,12 @@ from yuhee.data.corpora.sniff import FORMATS, sniff
 from yuhee.data.corpus import Reader
 from yuhee.data.importing import Import, page_path
 from yuhee.data.receipt import receipt_path
+from yuhee.data.report import ReadReport
 from yuhee.data.report_view import report_table, skipped_table
 from yuhee.errors import UserError
 from yuhee.paths import write_private
 
 ZIPPED = ("kakaotalk", "aihub")  # formats whose readers look into a zip
-
 SEVERAL = ("kakaotalk",)  # formats whose reader joins several files of one conversation
 
 
@@ -68,11 +68,7 @@ def import_files(
         _check_mapping(save_mapping.expanduser(), out)
     with Import(name, _reader(name, given), paths, out, mask=mask) as job:
         report = job.read()
-        console.print(report_table(report))
-        for note in report.notes:
-            console.print(Text(note))
-        if report.skipped:
-            console.print(skipped_table(report))
+        _show(console, report)
         if strict and report.skipped:
             line, reason = report.skipped[0]
             raise UserError(
@@ -84,6 +80,14 @@ def import_files(
         job.finish(accepted=accepted)
     _tell(console, out, accepted=accepted, masked=mask)
     return accepted
+
+
+def _show(console: Console, report: ReadReport) -> None:
+    console.print(report_table(report))
+    for note in report.notes:
+        console.print(Text(note))
+    if report.skipped:
+        console.print(skipped_table(report))
 
 
 def _format(paths: Sequence[Path], format_: str | None, console: Console) -> str:
