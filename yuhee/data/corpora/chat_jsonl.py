@@ -29,7 +29,7 @@ def read(path: str | None, report: ReadReport) -> Iterator[Dialogue]:
     lines) or their place in the array.
 
     Raises:
-        UserError: no file was named, or it is missing, empty, undecodable or an array over 1 GiB.
+        UserError: no file was named, or it is missing, empty, undecodable or an array over 256 MiB.
     """
     if path is None:
         raise UserError("data.path에 대화 파일(JSONL 또는 JSON)을 지정해 주세요.")

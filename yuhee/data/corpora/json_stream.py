@@ -15,7 +15,7 @@ from yuhee.data.report import ReadReport
 from yuhee.errors import UserError
 
 MAX_LINE = 64 * 2**20  # bytes in UTF-8; a longer line is reported, never held
-MAX_WHOLE = 2**30  # bytes of a JSON array, which is loaded whole
+MAX_WHOLE = 2**28  # bytes of a JSON array, which is loaded whole
 PIECE = 2**20  # characters or bytes read at a time
 
 _DECODER = json.JSONDecoder(strict=False)
