@@ -340,7 +340,9 @@ def test_a_real_run_of_a_mix(run: Run) -> None:
     assert (report["source"], report["dialogues"], report["privacy"], report["private"]) == ("mix", 90, "masked", True)
     assert len(report["origins"]) == 1
     metrics = json.loads((folder / "metrics.json").read_text())
-    assert [metrics[f"data/{name}_dialogues"] for name in SPLITS] == [72, 9, 9]
+    sizes = [metrics[f"data/{name}_dialogues"] for name in SPLITS]
+    assert sum(sizes) == 90
+    assert sizes[1:] == pytest.approx([9, 9], abs=2)  # whole groups, so nearly
     assert metrics["corpus_hash"] == report["corpus_hash"]
     assert (folder / "bundle" / "yuhee.json").is_file()
     assert not Path("cache/encoded").exists()  # one part is somebody's own
