@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 help:  ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(READY)  ## Set up, train the embedded default (about 5 minutes), show what it says, and talk to it
+run: $(READY)  ## Set up, train the embedded default (about 4 minutes), show what it says, and talk to it
 	$(BIN)/python train.py experiment=first_run
 	@if [ -t 0 ] && [ -t 1 ]; then $(BIN)/yuhee chat; \
 	else echo "To talk to it, on a terminal: $(BIN)/yuhee chat"; fi
