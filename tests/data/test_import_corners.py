@@ -46,11 +46,12 @@ def test_several_files_of_a_one_file_format(tmp_path: Path) -> None:
         (tmp_path / f"{n}.jsonl").write_text(
             '{"messages":[{"role":"user","content":"안녕"},{"role":"assistant","content":"응"}]}\n'
         )
-    refused("import", "a.jsonl", "b.jsonl", "--out", "x.jsonl")
+    assert "파일 하나만" in refused("import", "a.jsonl", "b.jsonl", "--out", "x.jsonl")
+    assert names(tmp_path) == {"a.jsonl", "b.jsonl"}
 
 
 @pytest.mark.parametrize("mark", ["[/b]", "[red]x[/red]", "[bold]"])
-def test_markup_in_labels(tmp_path: Path, mark: str) -> None:
+def test_markup_in_a_label_is_shown_as_text(tmp_path: Path, mark: str) -> None:
     (tmp_path / "a.jsonl").write_text(
         json.dumps(
             {"messages": [{"role": "user", "content": "안녕", "emotion": mark}, {"role": "assistant", "content": "응"}]}
@@ -64,7 +65,7 @@ def test_markup_in_labels(tmp_path: Path, mark: str) -> None:
 @pytest.mark.parametrize(
     "option", ["me=5", "session_gap=abc", "bot_side=[1]", "session_gap=[1]", "me={}", "bot_side=they"]
 )
-def test_typed_values(tmp_path: Path, option: str) -> None:
+def test_a_value_of_the_wrong_kind_is_one_sentence(tmp_path: Path, option: str) -> None:
     refused("import", WINDOWS, "--friend", "이바다", "--out", "x.jsonl", "--option", option)
     assert names(tmp_path) == set()
 
@@ -72,21 +73,22 @@ def test_typed_values(tmp_path: Path, option: str) -> None:
 def test_a_number_as_a_name(tmp_path: Path) -> None:
     imported(chat(tmp_path, ("밥 먹었어?", "아직")).rename(tmp_path / "b.txt"), "x.jsonl", "--option", "session_gap=4")
     (tmp_path / "c.txt").write_text((tmp_path / "b.txt").read_text().replace("이바다", "77"))
-    imported(tmp_path / "c.txt", "y.jsonl", "--option", "friend=77")
+    assert imported(tmp_path / "c.txt", "y.jsonl", "--option", "friend=77").stat().st_size > 0
 
 
 @pytest.mark.parametrize(
     "place", ["a.txt/sub/x.jsonl", "a.txt/x.jsonl", "/proc/nope/x.jsonl", "x" * 250, "x" * 300, "x" * 240]
 )
-def test_impossible_places(tmp_path: Path, place: str) -> None:
+def test_an_impossible_place_is_one_sentence(tmp_path: Path, place: str) -> None:
     (tmp_path / "a.txt").write_text("x")
     refused("import", WINDOWS, "--me", "김하늘", "--out", place)
     assert names(tmp_path) == {"a.txt"}
 
 
-def test_receipt_is_a_folder(tmp_path: Path) -> None:
+def test_a_folder_where_the_receipt_should_stand_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl.report.json").mkdir()
     refused("import", WINDOWS, "--me", "김하늘", "--out", "x.jsonl")
+    assert not (tmp_path / "x.jsonl").exists()
 
 
 @pytest.mark.parametrize("part", [".report.html", ".report.json"])
@@ -302,10 +304,10 @@ def test_ctrl_d_is_no(tmp_path: Path, terminal: Any) -> None:
     assert "Abort" not in r.output
 
 
-def test_reimport_folder(tmp_path: Path) -> None:
+def test_a_folder_can_be_imported_again(tmp_path: Path) -> None:
     (tmp_path / "chat.txt").write_bytes(WINDOWS.read_bytes())
-    imported(".", "mine.jsonl")
-    imported(".", "mine.jsonl")
+    first = imported(".", "mine.jsonl").read_bytes()
+    assert imported(".", "mine.jsonl").read_bytes() == first  # what the first import wrote is not read
 
 
 def test_two_imports_have_two_partials(tmp_path: Path) -> None:
