@@ -12,6 +12,7 @@ from yuhee.data.dialogue import (
     corpus_hash,
     group_keys,
     normalize_question,
+    windows,
     without_some_emotions,
 )
 
@@ -100,3 +101,31 @@ def test_a_setting_stays_at_the_beginning() -> None:
         for n in range(20)
     ]
     assert len(chained([*told, *talks(30)], 0.99)) >= 20
+
+
+def test_windows_learn_each_reply_once_with_as_much_history_as_asked() -> None:
+    said = dialogue("하나", "둘", "셋", "넷", "다섯", "여섯")
+    alone = windows(said, 0)
+    assert [(w.id, w.questions, w.replies) for w in alone] == [
+        ("d:1#0", ("하나",), ("둘",)),
+        ("d:1#1", ("셋",), ("넷",)),
+        ("d:1#2", ("다섯",), ("여섯",)),
+    ]
+    last = windows(said, 1)[2]
+    assert [(turn.text, turn.weight) for turn in last.turns] == [("셋", 1), ("넷", 0), ("다섯", 1), ("여섯", 1)]
+    assert [len(w.turns) for w in windows(said, 9)] == [2, 4, 6]
+
+
+def test_a_window_keeps_the_setting_and_bursts_and_skips_what_is_not_learned() -> None:
+    turns = (
+        Turn("system", "친구"),
+        Turn("assistant", "먼저"),
+        Turn("user", "가"),
+        Turn("user", "나"),
+        Turn("assistant", "다"),
+        Turn("assistant", "라"),
+        Turn("user", "마"),
+        Turn("assistant", "바", weight=0),
+    )
+    found = windows(Dialogue("d", turns), 0)
+    assert [[turn.text for turn in w.turns] for w in found] == [["친구", "먼저"], ["친구", "가", "나", "다", "라"]]

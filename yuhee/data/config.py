@@ -53,6 +53,8 @@ class DataConfig(Section):
             what to say to a message whose emotion nobody named.
         chain: share of the training dialogues that follow another one in the same example, so that the model learns
             to go along when the subject changes.
+        history: exchanges before its own that a reply may look back on; None for the whole dialogue, which learns
+            all its replies in one pass. A number makes one example of each exchange.
     """
 
     name: str
@@ -68,6 +70,7 @@ class DataConfig(Section):
     emotion: Literal["label", "none"] = "label"
     emotion_dropout: float = Field(0.5, ge=0, le=1)
     chain: float = Field(0.0, ge=0, lt=1)
+    history: int | None = Field(None, ge=0)
     split: SplitConfig = SplitConfig()
     normalize: NormalizeConfig = NormalizeConfig()
 

@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 
 from yuhee.data.batching import Collate, EpochBatches, SortedBatches
-from yuhee.data.dialogue import chained, without_some_emotions
+from yuhee.data.dialogue import chained, windows, without_some_emotions
 from yuhee.data.encoding.causal_lm import CausalLMEncoder, Example
 from yuhee.data.encoding.markers import PAD
 from yuhee.data.example_store import ExampleStore, encode_cached
@@ -37,6 +37,7 @@ class DialogueDataModule(pl.LightningDataModule):
         seed: of the order of training batches.
         emotion_dropout: share of the training turns whose emotion slot stays empty.
         chain: share of the training dialogues that follow another one in the same example.
+        history: exchanges before its own that a reply looks back on, None for all of them.
     """
 
     def __init__(
@@ -51,13 +52,15 @@ class DialogueDataModule(pl.LightningDataModule):
         seed: int = 0,
         emotion_dropout: float = 0.0,
         chain: float = 0.0,
+        history: int | None = None,
     ) -> None:
         super().__init__()
         self.split = split
         self.encoder = encoder
         self.emotion_dropout = emotion_dropout
         self.chain = chain
-        self.cache = cache / _key(f"{cache_key}:{emotion_dropout}:{chain}", encoder)
+        self.history = history
+        self.cache = cache / _key(f"{cache_key}:{emotion_dropout}:{chain}:{history}", encoder)
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = seed
@@ -82,6 +85,8 @@ class DialogueDataModule(pl.LightningDataModule):
         if self.encoder.emotion == "label":
             splits["train"] = [without_some_emotions(dialogue, self.emotion_dropout) for dialogue in splits["train"]]
         splits["train"] = chained(splits["train"], self.chain)
+        if self.history is not None:
+            splits = {name: [w for d in part for w in windows(d, self.history)] for name, part in splits.items()}
         self.examples = encode_cached(splits, self.encoder.encode, self.cache)
         self._warn_of_cuts()
 

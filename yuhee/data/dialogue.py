@@ -4,8 +4,9 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, Literal, get_args
 
 Role = Literal["system", "user", "assistant"]
@@ -149,6 +150,30 @@ def chained(dialogues: Sequence[Dialogue], share: float) -> list[Dialogue]:
             dialogue = replace(before, id=f"{before.id}+{dialogue.id}", turns=before.turns + dialogue.turns)
         chains.append(dialogue)
     return chains
+
+
+def windows(dialogue: Dialogue, history: int) -> list[Dialogue]:
+    """One dialogue per exchange, behind at most `history` earlier ones, which it reads but does not learn.
+
+    An exchange is what the user says and the replies to it. Each reply is learned once, as in the whole dialogue.
+    """
+    setting = [turn for turn in dialogue.turns[:1] if turn.role == "system"]
+    exchanges: list[list[Turn]] = []
+    for turn in dialogue.turns[len(setting) :]:
+        if not exchanges or (turn.role == "user" and exchanges[-1][-1].role == "assistant"):
+            exchanges.append([])
+        exchanges[-1].append(turn)
+    return [
+        replace(dialogue, id=f"{dialogue.id}#{place}", turns=(*setting, *_unlearned(earlier), *exchange))
+        for place, exchange in enumerate(exchanges)
+        if any(turn.role == "assistant" and turn.weight for turn in exchange)
+        for earlier in [exchanges[max(0, place - history) : place]]
+    ]
+
+
+def _unlearned(exchanges: Iterable[Iterable[Turn]]) -> Iterator[Turn]:
+    for turn in chain.from_iterable(exchanges):
+        yield replace(turn, weight=0) if turn.role == "assistant" else turn
 
 
 def _draw(text: str) -> float:

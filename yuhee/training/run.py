@@ -132,6 +132,7 @@ class _Run:
             seed=self.config.seed,
             emotion_dropout=config.emotion_dropout,
             chain=config.chain,
+            history=config.history,
         )
         data.setup()
         return data
@@ -155,6 +156,7 @@ class _Run:
         model = self.config.model
         pretrained = None if getattr(model, "from_scratch", False) else getattr(model, "pretrained", None)
         parents = [Path(path).expanduser() for path in (pretrained, self.config.ckpt_path) if path]
+        longest = max(len(dialogue.replies) for dialogue in data.split.train)
         privacy = max([corpus.report.privacy, *map(bundle.privacy_of, parents)], key=PRIVACY.index)
         return {
             "model": getattr(model, "name", self.config.family.family),
@@ -167,7 +169,7 @@ class _Run:
             "privacy": privacy,
             "longest": {
                 "tokens": int(data.examples["train"].lengths.max()),
-                "exchanges": max(len(dialogue.replies) for dialogue in data.split.train),
+                "exchanges": longest if data.history is None else min(longest, data.history + 1),
             },
         }
 
