@@ -52,6 +52,7 @@ class Answer:
         seconds: that it took; 0 where it was not measured.
         tokens: generated, the end token included; 0 where there are none.
         bits: of the reference under the system, lost characters charged; None for systems without a likelihood.
+        reference_tokens: of the reference and its end in the system's tokenizer; 0 where there are none.
     """
 
     text: str
@@ -59,6 +60,7 @@ class Answer:
     seconds: float = 0.0
     tokens: int = 0
     bits: float | None = None
+    reference_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
