@@ -1,0 +1,282 @@
+"""Figures with intervals over dialogues, paired differences with p-values, and means over seeds."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from yuhee.evaluation.result import Interval
+
+Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
+REPLICATES = 1000
+TAILS = (2.5, 97.5)  # percentiles: ends of a 95 % interval
+Z = 1.959964  # the same of a normal distribution, in standard errors
+CHUNK = 2**22  # numbers of a block of resampled weights: 32 MB
+NO_VALUE = "셀 것이 하나도 없습니다"
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """A figure that is a function of sums over the replies.
+
+    Attributes:
+        table: sufficient statistics (replies, k); zeros in the row of a reply that does not count.
+        aggregate: sums (n, k) → figures (n,), NaN where there is none.
+    """
+
+    table: Array
+    aggregate: Callable[[Array], Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Types:
+    """How many of the replies' items are distinct, in percent.
+
+    Attributes:
+        items: number of each item; the same number is the same item.
+        owners: index of the reply in which it stands, in the same order.
+        repeated: the figure is what is left to 100 %.
+    """
+
+    items: Indices
+    owners: Indices
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Largest:
+    """The largest of one value per reply (replies,): resampling says nothing about a maximum."""
+
+    values: Array
+
+
+Measured = Sums | Types | Largest
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """First system minus second on the same questions.
+
+    Attributes:
+        value, low, high: the difference and its 95 % interval; NaN where there is none.
+        p: two-sided, of "both are equally good"; NaN where there is none.
+        reason: why there is none, for people; None where there is.
+    """
+
+    value: float
+    low: float
+    high: float
+    p: float
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seeds:
+    """Mean and sample standard deviation (NaN for one run) over `n` runs that differ in their seed."""
+
+    mean: float
+    sd: float
+    n: int
+
+
+def over_seeds(values: Sequence[float]) -> Seeds:
+    """Aggregate the figures of runs that differ in nothing but `seed`. A run without the figure (NaN) is left out."""
+    known = [value for value in values if not math.isnan(value)]
+    return Seeds(
+        float(np.mean(known)) if known else math.nan,
+        float(np.std(known, ddof=1)) if len(known) > 1 else math.nan,
+        len(known),
+    )
+
+
+def missing(reason: str) -> Interval:
+    return Interval(math.nan, math.nan, math.nan, reason)
+
+
+def no_difference(reason: str) -> Difference:
+    return Difference(math.nan, math.nan, math.nan, math.nan, reason)
+
+
+def intervals(
+    measured: Sequence[Measured], clusters: Indices, *, replicates: int = REPLICATES, seed: int = 0
+) -> list[Interval]:
+    """Every figure with its 95 % interval over dialogues.
+
+    Sums get the percentile bootstrap, whole dialogues drawn with replacement (Efron & Tibshirani 1993, ch. 13); all
+    figures share the draws. Drawing with replacement repeats replies and so makes distinct counts too small: those
+    get the delete-one-dialogue jackknife with a normal interval, whose variance errs on the large side (Efron & Stein
+    1981). With fewer than two dialogues, and for a maximum, the interval is the value itself.
+
+    Args:
+        measured: over the same replies.
+        clusters: (replies,) number of each reply's dialogue, from 0 without gaps.
+        replicates: of the bootstrap.
+        seed: of its draws.
+    """
+    sums = [each for each in measured if isinstance(each, Sums)]
+    table = by_cluster(np.hstack([each.table for each in sums]), clusters) if sums else np.zeros((0, 0))
+    drawn = np.vstack([weights @ table for weights in _resamples(len(table), replicates, seed)] or [table[:0]])
+    columns = iter(_columns(sums))
+    return [
+        _bootstrapped(each, drawn[:, next(columns)])
+        if isinstance(each, Sums)
+        else _jackknifed(each, clusters)
+        if isinstance(each, Types)
+        else _fixed(float(each.values.max()) if len(each.values) else math.nan)
+        for each in measured
+    ]
+
+
+def difference(
+    first: Measured, second: Measured, clusters: Indices, *, replicates: int = REPLICATES, seed: int = 0
+) -> Difference:
+    """Paired comparison of two systems on the same replies.
+
+    Sums: the interval by paired bootstrap over dialogues (Koehn 2004), the p-value by approximate randomisation,
+    which swaps the systems' replies dialogue by dialogue and is less prone to find differences where there are none
+    (Riezler & Maxwell 2005): p = (1 + swaps at least as far apart) / (1 + replicates). Distinct counts: jackknife of
+    the difference and a normal test. A maximum is not compared.
+    """
+    if isinstance(first, Sums) and isinstance(second, Sums):
+        return _compared_sums(first, second, clusters, replicates, seed)
+    if isinstance(first, Types) and isinstance(second, Types):
+        return _compared_types(first, second, clusters)
+    return no_difference("가장 큰 값 하나로는 두 시스템을 견줄 수 없습니다")
+
+
+def each_reply(measured: Measured) -> Array:
+    """The figure of every reply by itself (replies,); NaN where it has none."""
+    if isinstance(measured, Sums):
+        return measured.aggregate(measured.table)
+    if isinstance(measured, Largest):
+        return measured.values
+    raise TypeError("distinct counts are of many replies")
+
+
+def take(measured: Measured, rows: Indices) -> Measured:
+    """The same of some replies."""
+    if isinstance(measured, Sums):
+        return Sums(measured.table[rows], measured.aggregate)
+    if isinstance(measured, Largest):
+        return Largest(measured.values[rows])
+    place = np.full(max(int(measured.owners.max(initial=-1)), int(rows.max(initial=-1))) + 1, -1)
+    place[rows] = np.arange(len(rows))
+    kept = place[measured.owners] >= 0
+    return Types(measured.items[kept], place[measured.owners[kept]], measured.repeated)
+
+
+def by_cluster(table: Array, clusters: Indices) -> Array:
+    """Sums over the replies of each dialogue: (replies, k) → (dialogues, k)."""
+    sums = np.zeros((int(clusters.max(initial=-1)) + 1, table.shape[1]))
+    np.add.at(sums, clusters, table)
+    return sums
+
+
+def _columns(sums: Sequence[Sums]) -> Iterator[slice]:
+    start = 0
+    for each in sums:
+        yield slice(start, start := start + each.table.shape[1])
+
+
+def _blocks(count: int, replicates: int) -> Iterator[int]:
+    """Sizes of blocks of replicates that fit into the memory meant for weights."""
+    size = max(1, CHUNK // max(count, 1))
+    for start in range(0, replicates, size):
+        yield min(size, replicates - start)
+
+
+def _resamples(count: int, replicates: int, seed: int) -> Iterator[Array]:
+    """Blocks (n, count) of how often each dialogue is drawn in a bootstrap replicate."""
+    random = np.random.default_rng(seed)
+    for n in _blocks(count, replicates) if count else ():
+        drawn = random.integers(count, size=(n, count)) + np.arange(n)[:, None] * count
+        yield np.bincount(drawn.ravel(), minlength=n * count).reshape(n, count).astype(float)
+
+
+def _swaps(count: int, replicates: int, seed: int) -> Iterator[Array]:
+    """Blocks (n, count) of 1 where the two systems change places in a replicate, 0 elsewhere."""
+    random = np.random.default_rng(seed)
+    for n in _blocks(count, replicates):
+        yield random.integers(2, size=(n, count)).astype(float)
+
+
+def _fixed(value: float) -> Interval:
+    return missing(NO_VALUE) if math.isnan(value) else Interval(value, value, value)
+
+
+def _bootstrapped(sums: Sums, drawn: Array) -> Interval:
+    value = float(sums.aggregate(sums.table.sum(axis=0, keepdims=True))[0])
+    figures = sums.aggregate(drawn)
+    figures = figures[~np.isnan(figures)]
+    if math.isnan(value) or not len(figures):
+        return _fixed(value)
+    low, high = np.percentile(figures, TAILS)
+    return Interval(value, float(low), float(high))
+
+
+def _compared_sums(first: Sums, second: Sums, clusters: Indices, replicates: int, seed: int) -> Difference:
+    def apart(one: Array, other: Array) -> Array:
+        return first.aggregate(one) - first.aggregate(other)
+
+    k = first.table.shape[1]
+    both = by_cluster(np.hstack([first.table, second.table]), clusters)
+    total = both.sum(axis=0, keepdims=True)
+    value = float(apart(total[:, :k], total[:, k:])[0])
+    if math.isnan(value):
+        return no_difference(NO_VALUE)
+    drawn = np.vstack([weights @ both for weights in _resamples(len(both), replicates, seed)])
+    low, high = np.nanpercentile(apart(drawn[:, :k], drawn[:, k:]), TAILS)
+    moved = np.vstack([swap @ (both[:, k:] - both[:, :k]) for swap in _swaps(len(both), replicates, seed)])
+    swapped = apart(total[:, :k] + moved, total[:, k:] - moved)
+    # sums of floats in another order differ in the last digits
+    as_far = int((np.abs(swapped) >= abs(value) * (1 - 1e-9) - 1e-12).sum())
+    return Difference(value, float(low), float(high), (1 + as_far) / (1 + replicates))
+
+
+def _jackknifed(types: Types, clusters: Indices) -> Interval:
+    value, left_out = _distinct(types, clusters)
+    if math.isnan(value):
+        return missing(NO_VALUE)
+    error = _jackknife_error(left_out)
+    return Interval(value, max(value - Z * error, 0.0), min(value + Z * error, 100.0))
+
+
+def _compared_types(first: Types, second: Types, clusters: Indices) -> Difference:
+    (one, one_left), (other, other_left) = _distinct(first, clusters), _distinct(second, clusters)
+    value = one - other
+    if math.isnan(value):
+        return no_difference(NO_VALUE)
+    error = _jackknife_error(one_left - other_left)
+    p = math.erfc(abs(value) / error / math.sqrt(2)) if error else float(value == 0)
+    return Difference(value, value - Z * error, value + Z * error, p)
+
+
+def _distinct(types: Types, clusters: Indices) -> tuple[float, Array]:
+    """The figure, and the figure without each dialogue (dialogues,)."""
+    count = int(clusters.max(initial=-1)) + 1
+    owners = clusters[types.owners]
+    items, numbers = np.unique(types.items, return_inverse=True)
+    pairs = np.unique(numbers * count + owners)  # which item stands in which dialogue
+    alone = pairs[np.bincount(pairs // max(count, 1), minlength=len(items))[pairs // max(count, 1)] == 1] % max(
+        count, 1
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = 100 * np.divide(len(items), len(types.items))
+        left = (
+            100
+            * (len(items) - np.bincount(alone, minlength=count))
+            / (len(types.items) - np.bincount(owners, minlength=count))
+        )
+    return (100 - float(share), 100 - left) if types.repeated else (float(share), left)
+
+
+def _jackknife_error(left_out: Array) -> float:
+    """Standard error from the figures without each dialogue; 0 where there are fewer than two."""
+    known = left_out[~np.isnan(left_out)]
+    if len(known) < 2:
+        return 0.0
+    return math.sqrt((len(known) - 1) / len(known) * float(((known - known.mean()) ** 2).sum()))
