@@ -49,7 +49,7 @@ def learned_replies(dialogues: Iterable[Dialogue]) -> list[str]:
 class NearestQuestion:
     """The reply to the training question that looks most like the user's last turn.
 
-    Cosine of TF-IDF over 1- to 4-grams of characters within words (scikit-learn `char_wb`, logarithmic counts). Of
+    Cosine of TF-IDF over 1- to 4-grams of characters within words (scikit-learn `char_wb`, its defaults otherwise). Of
     equally near questions the first in the order of the split, which only their content decides.
 
     Raises:
@@ -64,7 +64,7 @@ class NearestQuestion:
         if not pairs:
             raise UserError("학습 대화에 질문과 답의 짝이 하나도 없어 가장 가까운 질문을 찾을 수 없습니다.")
         self._pairs = pairs[:: -(-len(pairs) // MAX_PAIRS)]
-        self._vectors = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 4), sublinear_tf=True, dtype=np.float32)
+        self._vectors = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 4), dtype=np.float32)
         self._index = self._vectors.fit_transform(question for question, _ in self._pairs).T.tocsr()
 
     def nearest(self, questions: Sequence[Question]) -> tuple[tuple[str, str], ...]:

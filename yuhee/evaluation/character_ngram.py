@@ -10,7 +10,9 @@ from yuhee.data.dialogue import Dialogue
 from yuhee.evaluation.statistics import Array
 
 ORDER = 4
-MAX_CHARACTERS = 4_000_000  # that are counted: about 2 GB and half a minute; of more text, evenly spaced messages
+MAX_CHARACTERS = (
+    4_000_000  # that are counted: about 2 GB and half a minute; of more text, messages by lot, the same ones every time
+)
 
 # half surrogates, which no text of a dialogue holds
 START, END = "\ud800", "\udc00"
@@ -30,14 +32,12 @@ class CharacterNgram:
     """
 
     name = "character_ngram"
-    title = f"글자 {ORDER}-gram"
 
     def __init__(self, texts: Iterable[str], order: int = ORDER) -> None:
         self.order = order
-        texts = list(texts)
-        every = max(1, math.ceil(sum(map(len, texts)) / MAX_CHARACTERS))
+        self.title = f"글자 {order}-gram"
         self._counts: Counter[str] = Counter()
-        for text in texts[::every]:
+        for text in _affordable(list(texts)):
             padded = START * (order - 1) + text + END
             for n in range(1, order + 1):
                 self._counts.update(padded[i - n : i] for i in range(order, len(padded) + 1))
@@ -74,3 +74,11 @@ class CharacterNgram:
             types = self._types[known]
             probability = (self._counts[known + character] + types * probability) / (total + types)
         return probability
+
+
+def _affordable(texts: list[str]) -> list[str]:
+    """All of them, or as many by lot as hold about `MAX_CHARACTERS`."""
+    if (total := sum(map(len, texts))) <= MAX_CHARACTERS:
+        return texts
+    kept = max(1, len(texts) * MAX_CHARACTERS // total)
+    return [texts[index] for index in np.random.default_rng(0).choice(len(texts), kept, replace=False)]

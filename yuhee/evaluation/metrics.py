@@ -1,16 +1,15 @@
 """The registry of metrics: what each means, which way is better, where it comes from, and how it is computed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from sacrebleu.metrics import BLEU, CHRF
 
-from yuhee.data.register import register
+from yuhee.evaluation import measures
 from yuhee.evaluation.copying import plain
 from yuhee.evaluation.sample import Sample
-from yuhee.evaluation.statistics import Array, Largest, Measured, Sums, Types
+from yuhee.evaluation.statistics import Largest, Measured
 
 Direction = Literal["lower", "higher", "none"]
 
@@ -52,110 +51,6 @@ class Metric:
     compute: Callable[[Sample], Measured]
 
 
-# Words of a Korean sentence carry their particles and endings, so that two replies of four words rarely share two in a
-# row and BLEU over words is a count of chance. A morphological analyser (`ko-mecab`) would need another program, a
-# sentencepiece model (`flores200`) a download; characters need neither and give everyone the same tokens.
-_BLEU = BLEU(tokenize="char", force=True)
-_CHRF = CHRF()
-_BLEU.num_refs = _CHRF.num_refs = 1
-
-
-def _signature(metric: BLEU | CHRF) -> str:
-    """sacrebleu's own, without its version, which the evaluation's setting holds."""
-    return str(metric.get_signature()).rpartition("|version:")[0]
-
-
-def _sacrebleu(metric: BLEU | CHRF) -> Callable[[Sample], Sums]:
-    def aggregate(sums: Array) -> Array:
-        return np.array([metric._compute_score_from_stats(list(row)).score for row in sums], dtype=float)
-
-    def compute(sample: Sample) -> Sums:
-        table = metric._extract_corpus_statistics(sample.texts, [sample.references])
-        return Sums(np.array(table, dtype=float), aggregate)
-
-    return compute
-
-
-def _ratio(sums: Array) -> Array:
-    """First column ÷ second; NaN where the second is 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(sums[:, 1] > 0, sums[:, 0] / sums[:, 1], np.nan)
-
-
-def _percent(sums: Array) -> Array:
-    return 100 * _ratio(sums)
-
-
-def _mean(values: Callable[[Sample], list[float]]) -> Callable[[Sample], Sums]:
-    return lambda sample: Sums(np.array([(value, 1.0) for value in values(sample)]), _ratio)
-
-
-def _share(flags: Callable[[Sample], list[bool]]) -> Callable[[Sample], Sums]:
-    return lambda sample: Sums(np.array([(flag, 1.0) for flag in flags(sample)], dtype=float), _percent)
-
-
-def _over(aggregate: Callable[[Array], Array], numerator: Array, denominator: Array) -> Sums:
-    """A ratio over the replies for which both are known and the denominator is positive."""
-    table = np.column_stack([numerator, denominator])
-    table[np.isnan(table).any(axis=1) | (table[:, 1] <= 0)] = 0
-    return Sums(table, aggregate)
-
-
-def _bits_per_character(sample: Sample) -> Sums:
-    return _over(_ratio, sample.bits, np.array([len(reference) + 1 for reference in sample.references], dtype=float))
-
-
-def _perplexity(sample: Sample) -> Sums:
-    tokens = np.array([answer.reference_tokens for answer in sample.answers], dtype=float)
-    return _over(lambda sums: np.exp2(np.minimum(_ratio(sums), 1000.0)), sample.bits, tokens)
-
-
-def _distinct(n: int) -> Callable[[Sample], Types]:
-    def compute(sample: Sample) -> Types:
-        return _types([list(_ngrams(text.split(), n)) for text in sample.texts])
-
-    return compute
-
-
-def _types(items: list[list[tuple[str, ...]]], *, repeated: bool = False) -> Types:
-    numbers: dict[tuple[str, ...], int] = {}
-    named = [numbers.setdefault(item, len(numbers)) for reply in items for item in reply]
-    owners = np.repeat(np.arange(len(items)), [len(reply) for reply in items])
-    return Types(np.array(named, dtype=np.int64), owners, repeated)
-
-
-def _ngrams(words: list[str], n: int) -> Iterator[tuple[str, ...]]:
-    return zip(*(words[start:] for start in range(n)), strict=False)
-
-
-def repeats_itself(text: str) -> bool:
-    """Whether a stretch of four characters occurs in it twice, laughter and tears (one character only) apart."""
-    text = plain(text)
-    stretches = [text[start : start + 4] for start in range(len(text) - 3)]
-    telling = [stretch for stretch in stretches if len(set(stretch)) > 1]
-    return len(set(telling)) < len(telling)
-
-
-def _register(sample: Sample) -> Sums:
-    levels = [(register(text), register(ref)) for text, ref in zip(sample.texts, sample.references, strict=True)]
-    table = [(mine == theirs, 1.0) if "기타" not in (mine, theirs) else (0.0, 0.0) for mine, theirs in levels]
-    return Sums(np.array(table, dtype=float), _percent)
-
-
-def _latency(sample: Sample) -> Sums:
-    seconds = np.array([answer.seconds for answer in sample.answers])
-    return _over(_ratio, seconds, (seconds > 0).astype(float))
-
-
-def _speed(sample: Sample) -> Sums:
-    timed = [(answer.tokens, answer.seconds) for answer in sample.answers]
-    return _over(_ratio, *np.array(timed, dtype=float).T)
-
-
-def _same(sample: Sample) -> list[bool]:
-    return [plain(text) == plain(ref) for text, ref in zip(sample.texts, sample.references, strict=True)]
-
-
 _ALL = (
     Metric(
         "bpc",
@@ -165,7 +60,7 @@ _ALL = (
         "비트/글자",
         "Graves 2013(bits per character); 끝과 잃은 글자를 세는 법은 yuhee의 정의",
         ("likelihood",),
-        _bits_per_character,
+        measures.bits_per_character,
     ),
     Metric(
         "ppl",
@@ -175,7 +70,7 @@ _ALL = (
         "",
         "Jelinek 외 1977",
         ("likelihood", "reference_tokens"),
-        _perplexity,
+        measures.perplexity,
     ),
     Metric(
         "bleu",
@@ -184,9 +79,9 @@ _ALL = (
         "거의 겹치지 않는다.",
         "higher",
         "",
-        f"Papineni 외 2002; sacrebleu {_signature(_BLEU)}",
+        f"Papineni 외 2002; sacrebleu {measures.signature(measures.BLEU_METRIC)}",
         ("replies",),
-        _sacrebleu(_BLEU),
+        measures.sacrebleu(measures.BLEU_METRIC),
     ),
     Metric(
         "chrf",
@@ -194,9 +89,9 @@ _ALL = (
         "정답과 겹치는 1~6글자열의 F2(0~100, 시험 답 전체에서). 띄어쓰기는 보지 않는다.",
         "higher",
         "",
-        f"Popović 2015; sacrebleu {_signature(_CHRF)}",
+        f"Popović 2015; sacrebleu {measures.signature(measures.CHRF_METRIC)}",
         ("replies",),
-        _sacrebleu(_CHRF),
+        measures.sacrebleu(measures.CHRF_METRIC),
     ),
     Metric(
         "exact",
@@ -206,7 +101,7 @@ _ALL = (
         "%",
         "Rajpurkar 외 2016(exact match)",
         ("replies",),
-        _share(_same),
+        measures.share(measures.same_text),
     ),
     Metric(
         "register",
@@ -216,7 +111,7 @@ _ALL = (
         "%",
         "yuhee의 정의(yuhee/data/register.py)",
         ("replies",),
-        _register,
+        measures.same_register,
     ),
     Metric(
         "distinct_1",
@@ -226,7 +121,7 @@ _ALL = (
         "%",
         "Li 외 2016",
         ("replies",),
-        _distinct(1),
+        measures.distinct(1),
     ),
     Metric(
         "distinct_2",
@@ -236,7 +131,7 @@ _ALL = (
         "%",
         "Li 외 2016",
         ("replies",),
-        _distinct(2),
+        measures.distinct(2),
     ),
     Metric(
         "repeated_replies",
@@ -246,7 +141,7 @@ _ALL = (
         "%",
         "답 하나를 통째로 센 self-repetition(Salkar 외 2022)",
         ("replies",),
-        lambda sample: _types([[(plain(text),)] for text in sample.texts], repeated=True),
+        lambda sample: measures.types([[(plain(text),)] for text in sample.texts], repeated=True),
     ),
     Metric(
         "self_repetition",
@@ -256,7 +151,7 @@ _ALL = (
         "%",
         "글자로 센 seq-rep-4(Welleck 외 2020)",
         ("replies",),
-        _share(lambda sample: [repeats_itself(text) for text in sample.texts]),
+        measures.share(lambda sample: [measures.repeats_itself(text) for text in sample.texts]),
     ),
     Metric(
         "length",
@@ -266,7 +161,7 @@ _ALL = (
         "글자",
         "yuhee의 정의",
         ("replies",),
-        _mean(lambda sample: [float(len(text)) for text in sample.texts]),
+        measures.mean(lambda sample: [float(len(text)) for text in sample.texts]),
     ),
     Metric(
         "finished",
@@ -276,7 +171,7 @@ _ALL = (
         "%",
         "yuhee의 정의",
         ("replies",),
-        _share(lambda sample: [answer.finished for answer in sample.answers]),
+        measures.share(lambda sample: [answer.finished for answer in sample.answers]),
     ),
     Metric(
         "copies",
@@ -286,7 +181,7 @@ _ALL = (
         "%",
         "Carlini 외 2021, 2023(외운 글의 추출)을 답 하나에 맞춘 것",
         ("replies", "training"),
-        _share(lambda sample: [text in sample.training for text in sample.texts]),
+        measures.share(lambda sample: [text in sample.training for text in sample.texts]),
     ),
     Metric(
         "copied_length",
@@ -296,7 +191,7 @@ _ALL = (
         "글자",
         "McCoy 외 2023(n-gram novelty)을 글자로 잰 것",
         ("replies", "training"),
-        _mean(lambda sample: sample.copied.tolist()),
+        measures.mean(lambda sample: sample.copied.tolist()),
     ),
     Metric(
         "longest_copy",
@@ -316,7 +211,7 @@ _ALL = (
         "초",
         "yuhee의 정의",
         ("replies", "seconds"),
-        _latency,
+        measures.seconds_per_reply,
     ),
     Metric(
         "tokens_per_second",
@@ -326,7 +221,7 @@ _ALL = (
         "토큰/초",
         "yuhee의 정의",
         ("replies", "tokens", "seconds"),
-        _speed,
+        measures.tokens_per_second,
     ),
 )
 
