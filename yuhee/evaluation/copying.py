@@ -9,7 +9,7 @@ import numpy.typing as npt
 Codes = npt.NDArray[np.int64]
 
 BLOCK = 2**22  # characters of training text that are searched at once: about 200 MB
-END = 0  # stands behind every text; no text of a dialogue holds it
+END = 0xD800  # stands behind every text: half a surrogate, which no text holds
 
 
 def plain(text: str) -> str:
@@ -63,7 +63,7 @@ class TrainingReplies:
 
 def _joined(texts: Sequence[str]) -> tuple[Codes, Codes]:
     """Code points of all texts, `END` behind each, and the index of the text at each place."""
-    joined = "".join(text.replace("\0", " ") + "\0" for text in texts)
+    joined = "".join(text + chr(END) for text in texts)
     codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.int64)
     return codes, np.repeat(np.arange(len(texts)), [len(text) + 1 for text in texts])
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_matrix
 
+from yuhee.evaluation.resampling import resamples, swaps
 from yuhee.evaluation.result import Interval
 
 Array = npt.NDArray[np.float64]
@@ -15,7 +17,6 @@ Indices = npt.NDArray[np.int64]
 REPLICATES = 1000
 TAILS = (2.5, 97.5)  # percentiles: ends of a 95 % interval
 Z = 1.959964  # the same of a normal distribution, in standard errors
-CHUNK = 2**22  # numbers of a block of resampled weights: 32 MB
 NO_VALUE = "셀 것이 하나도 없습니다"
 
 
@@ -119,16 +120,10 @@ def intervals(
     """
     sums = [each for each in measured if isinstance(each, Sums)]
     table = by_cluster(np.hstack([each.table for each in sums]), clusters) if sums else np.zeros((0, 0))
-    drawn = np.vstack([weights @ table for weights in _resamples(len(table), replicates, seed)] or [table[:0]])
-    columns = iter(_columns(sums))
-    return [
-        _bootstrapped(each, drawn[:, next(columns)])
-        if isinstance(each, Sums)
-        else _jackknifed(each, clusters)
-        if isinstance(each, Types)
-        else _fixed(float(each.values.max()) if len(each.values) else math.nan)
-        for each in measured
-    ]
+    drawn = np.vstack([weights @ table for weights in resamples(len(table), replicates, seed)] or [table[:0]])
+    ends = np.cumsum([each.table.shape[1] for each in sums])
+    of_sums = map(_bootstrapped, sums, np.split(drawn, ends[:-1], axis=1))
+    return [next(of_sums) if isinstance(each, Sums) else _interval(each, clusters) for each in measured]
 
 
 def difference(
@@ -136,15 +131,15 @@ def difference(
 ) -> Difference:
     """Paired comparison of two systems on the same replies.
 
-    Sums: the interval by paired bootstrap over dialogues (Koehn 2004), the p-value by approximate randomisation,
-    which swaps the systems' replies dialogue by dialogue and is less prone to find differences where there are none
-    (Riezler & Maxwell 2005): p = (1 + swaps at least as far apart) / (1 + replicates). Distinct counts: jackknife of
-    the difference and a normal test. A maximum is not compared.
+    The p-value by approximate randomisation, which swaps the systems' replies dialogue by dialogue and is less prone
+    to find differences where there are none than a bootstrap (Riezler & Maxwell 2005): p = (1 + swaps at least as far
+    apart) / (1 + replicates). The interval of sums by paired bootstrap over dialogues (Koehn 2004), that of distinct
+    counts by the jackknife of the difference. A maximum is not compared.
     """
     if isinstance(first, Sums) and isinstance(second, Sums):
         return _compared_sums(first, second, clusters, replicates, seed)
     if isinstance(first, Types) and isinstance(second, Types):
-        return _compared_types(first, second, clusters)
+        return _compared_types(first, second, clusters, replicates, seed)
     return no_difference("가장 큰 값 하나로는 두 시스템을 견줄 수 없습니다")
 
 
@@ -176,32 +171,10 @@ def by_cluster(table: Array, clusters: Indices) -> Array:
     return sums
 
 
-def _columns(sums: Sequence[Sums]) -> Iterator[slice]:
-    start = 0
-    for each in sums:
-        yield slice(start, start := start + each.table.shape[1])
-
-
-def _blocks(count: int, replicates: int) -> Iterator[int]:
-    """Sizes of blocks of replicates that fit into the memory meant for weights."""
-    size = max(1, CHUNK // max(count, 1))
-    for start in range(0, replicates, size):
-        yield min(size, replicates - start)
-
-
-def _resamples(count: int, replicates: int, seed: int) -> Iterator[Array]:
-    """Blocks (n, count) of how often each dialogue is drawn in a bootstrap replicate."""
-    random = np.random.default_rng(seed)
-    for n in _blocks(count, replicates) if count else ():
-        drawn = random.integers(count, size=(n, count)) + np.arange(n)[:, None] * count
-        yield np.bincount(drawn.ravel(), minlength=n * count).reshape(n, count).astype(float)
-
-
-def _swaps(count: int, replicates: int, seed: int) -> Iterator[Array]:
-    """Blocks (n, count) of 1 where the two systems change places in a replicate, 0 elsewhere."""
-    random = np.random.default_rng(seed)
-    for n in _blocks(count, replicates):
-        yield random.integers(2, size=(n, count)).astype(float)
+def _interval(measured: Types | Largest, clusters: Indices) -> Interval:
+    if isinstance(measured, Types):
+        return _jackknifed(measured, clusters)
+    return _fixed(float(measured.values.max()) if len(measured.values) else math.nan)
 
 
 def _fixed(value: float) -> Interval:
@@ -228,13 +201,11 @@ def _compared_sums(first: Sums, second: Sums, clusters: Indices, replicates: int
     value = float(apart(total[:, :k], total[:, k:])[0])
     if math.isnan(value):
         return no_difference(NO_VALUE)
-    drawn = np.vstack([weights @ both for weights in _resamples(len(both), replicates, seed)])
+    drawn = np.vstack([weights @ both for weights in resamples(len(both), replicates, seed)])
     low, high = np.nanpercentile(apart(drawn[:, :k], drawn[:, k:]), TAILS)
-    moved = np.vstack([swap @ (both[:, k:] - both[:, :k]) for swap in _swaps(len(both), replicates, seed)])
+    moved = np.vstack([swap @ (both[:, k:] - both[:, :k]) for swap in swaps(len(both), replicates, seed)])
     swapped = apart(total[:, :k] + moved, total[:, k:] - moved)
-    # sums of floats in another order differ in the last digits
-    as_far = int((np.abs(swapped) >= abs(value) * (1 - 1e-9) - 1e-12).sum())
-    return Difference(value, float(low), float(high), (1 + as_far) / (1 + replicates))
+    return Difference(value, float(low), float(high), _p_value(value, swapped))
 
 
 def _jackknifed(types: Types, clusters: Indices) -> Interval:
@@ -245,14 +216,40 @@ def _jackknifed(types: Types, clusters: Indices) -> Interval:
     return Interval(value, max(value - Z * error, 0.0), min(value + Z * error, 100.0))
 
 
-def _compared_types(first: Types, second: Types, clusters: Indices) -> Difference:
+def _compared_types(first: Types, second: Types, clusters: Indices, replicates: int, seed: int) -> Difference:
     (one, one_left), (other, other_left) = _distinct(first, clusters), _distinct(second, clusters)
     value = one - other
     if math.isnan(value):
         return no_difference(NO_VALUE)
     error = _jackknife_error(one_left - other_left)
-    p = math.erfc(abs(value) / error / math.sqrt(2)) if error else float(value == 0)
-    return Difference(value, value - Z * error, value + Z * error, p)
+    swapped = np.concatenate(list(_swapped_types(first, second, clusters, replicates, seed)))
+    return Difference(value, value - Z * error, value + Z * error, _p_value(value, swapped))
+
+
+def _swapped_types(first: Types, second: Types, clusters: Indices, replicates: int, seed: int) -> Iterator[Array]:
+    """Blocks (n,) of differences between the systems after swaps of their dialogues."""
+    count = int(clusters.max(initial=-1)) + 1
+    owners = np.concatenate([clusters[first.owners], clusters[second.owners] + count])
+    items, numbers = np.unique(np.concatenate([first.items, second.items]), return_inverse=True)
+    sizes = np.bincount(owners, minlength=2 * count)
+    shape = (len(items), 2 * count)
+    holders = csr_matrix((np.ones(len(owners), dtype=np.float32), (numbers, owners)), shape=shape)
+
+    def figure(chosen: Array) -> Array:
+        """(2 × dialogues, n) of 1 where a dialogue's reply belongs to the system → (n,)."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share: Array = 100 * (holders @ chosen > 0).sum(axis=0) / (sizes @ chosen)
+        return 100 - share if first.repeated else share
+
+    for swap in swaps(count, replicates, seed, len(items)):
+        yield figure(np.hstack([1 - swap, swap]).T) - figure(np.hstack([swap, 1 - swap]).T)
+
+
+def _p_value(value: float, swapped: Array) -> float:
+    """Share of the swaps that are at least as far apart, the systems as they are among them."""
+    # sums of floats in another order differ in the last digits
+    as_far = int((np.abs(swapped) >= abs(value) * (1 - 1e-9) - 1e-12).sum())
+    return (1 + as_far) / (1 + len(swapped))
 
 
 def _distinct(types: Types, clusters: Indices) -> tuple[float, Array]:
