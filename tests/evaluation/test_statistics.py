@@ -11,14 +11,31 @@ from hypothesis import strategies as st
 from tests.evaluation.samples import question, sample
 from yuhee.errors import UserError
 from yuhee.evaluation import resampling, statistics
+from yuhee.evaluation.paired import paired_differences
 from yuhee.evaluation.result import Answer
 from yuhee.evaluation.sample import Sample
 from yuhee.evaluation.scoring import differences, figures, score
-from yuhee.evaluation.statistics import Array, Largest, Sums, Types, by_cluster, difference, intervals, over_seeds, take
+from yuhee.evaluation.statistics import (
+    Array,
+    Difference,
+    Largest,
+    Measured,
+    Sums,
+    Types,
+    by_cluster,
+    columns,
+    intervals,
+    over_seeds,
+    take,
+)
 
 
 def mean_of(values: list[float]) -> Sums:
     return Sums(np.column_stack([values, np.ones(len(values))]), lambda sums: sums[:, 0] / sums[:, 1])
+
+
+def difference(first: Measured, second: Measured, clusters: statistics.Indices, replicates: int = 1000) -> Difference:
+    return paired_differences([(first, second)], clusters, replicates=replicates)[0]
 
 
 def alone(count: int) -> statistics.Indices:
@@ -214,7 +231,10 @@ def test_taking_rows_of_distinct_counts() -> None:
 
 
 def test_sums_by_dialogue() -> None:
-    assert by_cluster(np.array([[1.0], [2.0], [4.0]]), np.array([1, 0, 1])).tolist() == [[2], [5]]
+    one, other = (Sums(np.array(values), lambda sums: sums[:, 0]) for values in ([[1], [2], [4]], [[1, 2]] * 3))
+    table = by_cluster([one, other], np.array([1, 0, 1]))
+    assert table.tolist() == [[2, 1, 2], [5, 2, 4]]
+    assert [part.tolist() for part in columns([one, other], table)] == [[[2], [5]], [[1, 2], [2, 4]]]
 
 
 def test_seeds() -> None:

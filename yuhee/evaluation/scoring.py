@@ -7,6 +7,7 @@ import numpy as np
 
 from yuhee.errors import UserError
 from yuhee.evaluation.metrics import METRICS, lacks
+from yuhee.evaluation.paired import paired_differences
 from yuhee.evaluation.result import Interval
 from yuhee.evaluation.sample import Sample
 from yuhee.evaluation.statistics import (
@@ -17,7 +18,6 @@ from yuhee.evaluation.statistics import (
     Indices,
     Measured,
     Types,
-    difference,
     each_reply,
     intervals,
     missing,
@@ -88,11 +88,11 @@ def differences(first: Scores, second: Scores, *, replicates: int = REPLICATES, 
         raise UserError(
             "두 평가의 시험 질문이 달라 짝지어 견줄 수 없습니다. 같은 말뭉치와 같은 data.split 으로 평가한 것을 골라 주세요."
         )
+    both = {name: (each, second.measured[name]) for name, each in first.measured.items() if name in second.measured}
+    pairs = [(one, other) for one, other in both.values() if not isinstance(one, str) and not isinstance(other, str)]
+    computed = iter(paired_differences(pairs, first.dialogues, replicates=replicates, seed=seed))
     found = {}
-    for name in first.measured.keys() & second.measured.keys():
-        one, other = first.measured[name], second.measured[name]
-        if isinstance(one, str) or isinstance(other, str):
-            found[name] = no_difference(one if isinstance(one, str) else str(other))
-        else:
-            found[name] = difference(one, other, first.dialogues, replicates=replicates, seed=seed)
-    return {name: found[name] for name in METRICS if name in found}
+    for name, (one, other) in both.items():
+        lacking = next((each for each in (one, other) if isinstance(each, str)), None)
+        found[name] = no_difference(lacking) if lacking else next(computed)
+    return found

@@ -1,14 +1,13 @@
-"""Figures with intervals over dialogues, paired differences with p-values, and means over seeds."""
+"""Figures with intervals over dialogues, and means over seeds."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_matrix
 
-from yuhee.evaluation.resampling import resamples, swaps
+from yuhee.evaluation.resampling import resamples
 from yuhee.evaluation.result import Interval
 
 Array = npt.NDArray[np.float64]
@@ -119,28 +118,10 @@ def intervals(
         seed: of its draws.
     """
     sums = [each for each in measured if isinstance(each, Sums)]
-    table = by_cluster(np.hstack([each.table for each in sums]), clusters) if sums else np.zeros((0, 0))
-    drawn = np.vstack([weights @ table for weights in resamples(len(table), replicates, seed)] or [table[:0]])
-    ends = np.cumsum([each.table.shape[1] for each in sums])
-    of_sums = map(_bootstrapped, sums, np.split(drawn, ends[:-1], axis=1))
+    table = by_cluster(sums, clusters)
+    drawn = np.vstack([table[:0], *(weights @ table for weights in resamples(len(table), replicates, seed))])
+    of_sums = map(_bootstrapped, sums, columns(sums, drawn))
     return [next(of_sums) if isinstance(each, Sums) else _interval(each, clusters) for each in measured]
-
-
-def difference(
-    first: Measured, second: Measured, clusters: Indices, *, replicates: int = REPLICATES, seed: int = 0
-) -> Difference:
-    """Paired comparison of two systems on the same replies.
-
-    The p-value by approximate randomisation, which swaps the systems' replies dialogue by dialogue and is less prone
-    to find differences where there are none than a bootstrap (Riezler & Maxwell 2005): p = (1 + swaps at least as far
-    apart) / (1 + replicates). The interval of sums by paired bootstrap over dialogues (Koehn 2004), that of distinct
-    counts by the jackknife of the difference. A maximum is not compared.
-    """
-    if isinstance(first, Sums) and isinstance(second, Sums):
-        return _compared_sums(first, second, clusters, replicates, seed)
-    if isinstance(first, Types) and isinstance(second, Types):
-        return _compared_types(first, second, clusters, replicates, seed)
-    return no_difference("가장 큰 값 하나로는 두 시스템을 견줄 수 없습니다")
 
 
 def each_reply(measured: Measured) -> Array:
@@ -164,11 +145,18 @@ def take(measured: Measured, rows: Indices) -> Measured:
     return Types(measured.items[kept], place[measured.owners[kept]], measured.repeated)
 
 
-def by_cluster(table: Array, clusters: Indices) -> Array:
-    """Sums over the replies of each dialogue: (replies, k) → (dialogues, k)."""
-    sums = np.zeros((int(clusters.max(initial=-1)) + 1, table.shape[1]))
-    np.add.at(sums, clusters, table)
-    return sums
+def by_cluster(sums: Sequence[Sums], clusters: Indices) -> Array:
+    """Their tables side by side, added up over the replies of each dialogue (dialogues, sum of k)."""
+    table = np.hstack([np.zeros((len(clusters), 0)), *(each.table for each in sums)])
+    added = np.zeros((int(clusters.max(initial=-1)) + 1, table.shape[1]))
+    np.add.at(added, clusters, table)
+    return added
+
+
+def columns(sums: Sequence[Sums], table: Array) -> list[Array]:
+    """What `by_cluster` put side by side, each for itself."""
+    ends = np.cumsum([each.table.shape[1] for each in sums], dtype=int)
+    return np.split(table, ends[:-1], axis=1)
 
 
 def _interval(measured: Types | Largest, clusters: Indices) -> Interval:
@@ -191,68 +179,15 @@ def _bootstrapped(sums: Sums, drawn: Array) -> Interval:
     return Interval(value, float(low), float(high))
 
 
-def _compared_sums(first: Sums, second: Sums, clusters: Indices, replicates: int, seed: int) -> Difference:
-    def apart(one: Array, other: Array) -> Array:
-        return first.aggregate(one) - first.aggregate(other)
-
-    k = first.table.shape[1]
-    both = by_cluster(np.hstack([first.table, second.table]), clusters)
-    total = both.sum(axis=0, keepdims=True)
-    value = float(apart(total[:, :k], total[:, k:])[0])
-    if math.isnan(value):
-        return no_difference(NO_VALUE)
-    drawn = np.vstack([weights @ both for weights in resamples(len(both), replicates, seed)])
-    low, high = np.nanpercentile(apart(drawn[:, :k], drawn[:, k:]), TAILS)
-    moved = np.vstack([swap @ (both[:, k:] - both[:, :k]) for swap in swaps(len(both), replicates, seed)])
-    swapped = apart(total[:, :k] + moved, total[:, k:] - moved)
-    return Difference(value, float(low), float(high), _p_value(value, swapped))
-
-
 def _jackknifed(types: Types, clusters: Indices) -> Interval:
-    value, left_out = _distinct(types, clusters)
+    value, left_out = distinct(types, clusters)
     if math.isnan(value):
         return missing(NO_VALUE)
-    error = _jackknife_error(left_out)
+    error = jackknife_error(left_out)
     return Interval(value, max(value - Z * error, 0.0), min(value + Z * error, 100.0))
 
 
-def _compared_types(first: Types, second: Types, clusters: Indices, replicates: int, seed: int) -> Difference:
-    (one, one_left), (other, other_left) = _distinct(first, clusters), _distinct(second, clusters)
-    value = one - other
-    if math.isnan(value):
-        return no_difference(NO_VALUE)
-    error = _jackknife_error(one_left - other_left)
-    swapped = np.concatenate(list(_swapped_types(first, second, clusters, replicates, seed)))
-    return Difference(value, value - Z * error, value + Z * error, _p_value(value, swapped))
-
-
-def _swapped_types(first: Types, second: Types, clusters: Indices, replicates: int, seed: int) -> Iterator[Array]:
-    """Blocks (n,) of differences between the systems after swaps of their dialogues."""
-    count = int(clusters.max(initial=-1)) + 1
-    owners = np.concatenate([clusters[first.owners], clusters[second.owners] + count])
-    items, numbers = np.unique(np.concatenate([first.items, second.items]), return_inverse=True)
-    sizes = np.bincount(owners, minlength=2 * count)
-    shape = (len(items), 2 * count)
-    holders = csr_matrix((np.ones(len(owners), dtype=np.float32), (numbers, owners)), shape=shape)
-
-    def figure(chosen: Array) -> Array:
-        """(2 × dialogues, n) of 1 where a dialogue's reply belongs to the system → (n,)."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            share: Array = 100 * (holders @ chosen > 0).sum(axis=0) / (sizes @ chosen)
-        return 100 - share if first.repeated else share
-
-    for swap in swaps(count, replicates, seed, len(items)):
-        yield figure(np.hstack([1 - swap, swap]).T) - figure(np.hstack([swap, 1 - swap]).T)
-
-
-def _p_value(value: float, swapped: Array) -> float:
-    """Share of the swaps that are at least as far apart, the systems as they are among them."""
-    # sums of floats in another order differ in the last digits
-    as_far = int((np.abs(swapped) >= abs(value) * (1 - 1e-9) - 1e-12).sum())
-    return (1 + as_far) / (1 + len(swapped))
-
-
-def _distinct(types: Types, clusters: Indices) -> tuple[float, Array]:
+def distinct(types: Types, clusters: Indices) -> tuple[float, Array]:
     """The figure, and the figure without each dialogue (dialogues,)."""
     count = int(clusters.max(initial=-1)) + 1
     owners = clusters[types.owners]
@@ -271,7 +206,7 @@ def _distinct(types: Types, clusters: Indices) -> tuple[float, Array]:
     return (100 - float(share), 100 - left) if types.repeated else (float(share), left)
 
 
-def _jackknife_error(left_out: Array) -> float:
+def jackknife_error(left_out: Array) -> float:
     """Standard error from the figures without each dialogue; 0 where there are fewer than two."""
     known = left_out[~np.isnan(left_out)]
     if len(known) < 2:
