@@ -10,9 +10,7 @@ from yuhee.data.dialogue import Dialogue
 from yuhee.evaluation.statistics import Array
 
 ORDER = 4
-MAX_CHARACTERS = (
-    4_000_000  # that are counted: about 2 GB and half a minute; of more text, messages by lot, the same ones every time
-)
+MAX_CHARACTERS = 4_000_000  # that are counted, in about 10 s; of more, messages by lot, the same every time
 
 # half surrogates, which no text of a dialogue holds
 START, END = "\ud800", "\udc00"
