@@ -25,6 +25,7 @@ from yuhee.data.encoding.markers import END, PAD
 from yuhee.data.encoding.tokenizer import parse_tokenizer
 from yuhee.errors import UserError
 from yuhee.model_card import model_card
+from yuhee.paths import write_private
 
 FORMAT = "yuhee-bundle/1"
 CHECKPOINT_FORMAT = "yuhee-checkpoint/1"
@@ -63,6 +64,26 @@ def save_bundle(model: Model, folder: Path, figures: Mapping[str, float]) -> Non
         raise UserError(
             f"{folder}: 모델을 저장하지 못했습니다({reason}). 체크포인트는 남아 있으니 공간을 비우고 다시 해 주세요."
         ) from None
+
+
+def add_fact(folder: Path, name: str, value: Any) -> None:
+    """Add to a bundle's `yuhee.json`, and render its card anew; a crash leaves both files whole.
+
+    Raises:
+        UserError: the disk is full or read-only.
+    """
+    facts = json.loads((folder / "yuhee.json").read_text(encoding="utf-8")) | {name: value}
+    texts = {
+        "yuhee.json": json.dumps(facts, ensure_ascii=False, indent=2) + "\n",
+        "README.md": model_card(facts),
+    }
+    try:
+        for file, text in texts.items():
+            mode = (folder / file).stat().st_mode
+            write_private(folder / file, text)
+            (folder / file).chmod(mode)
+    except OSError as error:
+        raise UserError(f"{folder}: 적지 못했습니다({error.strerror}). 공간과 권한을 확인해 주세요.") from None
 
 
 def _replace(folder: Path, new: Path, old: Path) -> None:

@@ -6,6 +6,9 @@ import tempfile
 from pathlib import Path
 
 import platformdirs
+from filelock import FileLock, Timeout
+
+PATIENCE = 8.0  # seconds: the loader processes of a run that was killed keep its lock for up to five
 
 
 def cache_dir() -> Path:
@@ -17,6 +20,19 @@ def data_dir() -> Path | None:
     """`$YUHEE_DATA_DIR`, the folder that holds corpora by name, or None."""
     value = os.environ.get("YUHEE_DATA_DIR")
     return Path(value).expanduser() if value else None
+
+
+def is_running(run: Path, patience: float | None = None) -> bool:
+    """Whether a process holds a run folder's lock.
+
+    Args:
+        patience: seconds to wait for the lock to come free; None for `PATIENCE`.
+    """
+    try:
+        with FileLock(run / ".lock", timeout=PATIENCE if patience is None else patience):
+            return False
+    except Timeout:
+        return True
 
 
 def write_private(path: Path, text: str) -> None:

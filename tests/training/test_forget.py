@@ -8,16 +8,16 @@ from filelock import FileLock
 from rich.console import Console
 
 from tests.data.test_importing import TRIO, WINDOWS, accepted, chat, imported, names, plain_masker, refused, yuhee
+from yuhee import paths
 from yuhee.data.report import origin_of
 from yuhee.training import forget as forgetting
-from yuhee.training import run_folder
 
 __all__ = ["plain_masker"]  # a fixture for every test here too
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_folder, "PATIENCE", 0.05)
+    monkeypatch.setattr(paths, "PATIENCE", 0.05)
 
 
 @pytest.fixture

@@ -16,8 +16,7 @@ from yuhee.data.importing import page_path
 from yuhee.data.receipt import receipt_path
 from yuhee.data.report import origin_of
 from yuhee.errors import UserError
-from yuhee.paths import partials
-from yuhee.training.run_folder import is_running
+from yuhee.paths import is_running, partials
 
 # Folders that hold no imports; looking into them would take minutes.
 _NOT_HERE = {".git", ".venv", "node_modules", "__pycache__"}

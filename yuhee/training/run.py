@@ -6,7 +6,7 @@ import sys
 import time
 import warnings
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from rich.console import Console
 from transformers.utils import logging as transformers_logging
 
 from yuhee import bundle
+from yuhee.data.canaries import Canary, make_canaries, plant
 from yuhee.data.corpus import Corpus
 from yuhee.data.datamodule import DialogueDataModule
 from yuhee.data.report import PRIVACY
@@ -83,7 +84,7 @@ class _Run:
         resume = self._checkpoint_to_resume()
         pl.seed_everything(self.config.seed, workers=True, verbose=False)
         corpus = self.config.data.read()
-        parts = split(corpus.dialogues, **dict(self.config.data.split))
+        parts = self._split(corpus)
         self._report(corpus)
         data = self._data(corpus, parts)
         figures = self._data_figures(corpus, parts, data)
@@ -104,6 +105,13 @@ class _Run:
             bundle.save_bundle(model, self.folder / "bundle", figures)
         self._write("metrics.json", figures)
         return TrainResult(self.folder, figures, module, self.folder / "bundle", parts)
+
+    def _split(self, corpus: Corpus) -> Split:
+        config = self.config.data
+        return plant(split(corpus.dialogues, **dict(config.split)), self._canaries(), config.canary_repeats)
+
+    def _canaries(self) -> list[Canary]:
+        return make_canaries(self.config.data.canaries, self.config.data.split.seed)
 
     def _report(self, corpus: Corpus) -> None:
         """Save what was read, and tell its notes and the first lines that were of no use."""
@@ -126,7 +134,9 @@ class _Run:
             self.config.family.make_encoder(self.config.model, config, parts),
             # personal text never leaves the run's own folder
             cache=self.folder / "cache" if corpus.private else cache_dir() / "encoded",
-            cache_key=json.dumps([corpus.hash, config.split.model_dump()], sort_keys=True),
+            cache_key=json.dumps(
+                [corpus.hash, config.split.model_dump(), config.canaries, config.canary_repeats], sort_keys=True
+            ),
             batch_size=config.batch_size,
             num_workers=config.num_workers,
             seed=self.config.seed,
@@ -167,6 +177,8 @@ class _Run:
             "emotion_labels": corpus.emotion_labels,
             "private": privacy == "unmasked",
             "privacy": privacy,
+            "canaries": [asdict(canary) for canary in self._canaries()],
+            "canary_repeats": self.config.data.canary_repeats,
             "longest": {
                 "tokens": int(data.examples["train"].lengths.max()),
                 "exchanges": longest if data.history is None else min(longest, data.history + 1),

@@ -11,9 +11,9 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from yuhee.errors import UserError
+from yuhee.paths import PATIENCE, is_running
 
 OUTPUTS = "outputs"
-PATIENCE = 8.0  # seconds: the loader processes of a run that was killed keep its lock for up to five
 
 
 def new_run_folder(root: str = OUTPUTS) -> str:
@@ -73,14 +73,6 @@ def locked(folder: Path) -> Iterator[None]:
         raise UserError(f"{folder}: 이 실행은 아직 돌고 있습니다. 끝나기를 기다리거나 다른 폴더를 쓰세요.") from None
     with lock:
         yield
-
-
-def is_running(folder: Path) -> bool:
-    try:
-        with FileLock(folder / ".lock", timeout=PATIENCE):
-            return False
-    except Timeout:
-        return True
 
 
 def _identity(config: Any) -> Any:
