@@ -79,6 +79,24 @@ def check_seed(seed: int | None) -> None:
         raise UserError(f"seed={seed}: 0 이상 2의 63제곱 미만의 정수여야 합니다.")
 
 
+def forbidden_tokens(rows: int, encoder: CausalLMEncoder) -> tuple[Tensor, Tensor]:
+    """What no reply may hold: control markers but the line break and the end, and rows that pad the vocabulary.
+
+    Args:
+        rows: of the output embedding.
+
+    Returns:
+        (rows,) bool twice: for later tokens, and for a reply's first, which neither breaks the line nor ends it.
+    """
+    banned = torch.ones(rows, dtype=torch.bool)
+    banned[list(set(encoder.tokenizer.get_vocab().values()))] = False
+    banned[list(encoder.markers.control.values())] = True
+    never_first = banned.clone()
+    never_first[encoder.newline_id] = True
+    banned[[encoder.newline_id, encoder.end_id]] = False
+    return banned, never_first
+
+
 class Engine:
     """Generates replies with PyTorch.
 
@@ -91,14 +109,7 @@ class Engine:
         self.network = network
         self.end_id = encoder.end_id
         self.max_positions: int = network.config.max_position_embeddings
-        rows = network.get_output_embeddings().weight.shape[0]
-        banned = torch.ones(rows, dtype=torch.bool)
-        banned[list(set(encoder.tokenizer.get_vocab().values()))] = False  # rows that pad the vocabulary stay banned
-        banned[list(encoder.markers.control.values())] = True
-        never_first = banned.clone()
-        never_first[encoder.newline_id] = True
-        banned[[encoder.newline_id, self.end_id]] = False
-        self._banned, self._banned_first = banned, never_first
+        self._banned, self._banned_first = forbidden_tokens(network.get_output_embeddings().weight.shape[0], encoder)
         self._cache = DynamicCache(config=network.config)
         self._cached: list[int] = []
 

@@ -26,6 +26,11 @@ class Memory:
     tokens: int
 
 
+def reply_text(encoder: CausalLMEncoder, ids: Sequence[int]) -> str:
+    """A whole reply: no half character and no white space at its ends, never nothing."""
+    return encoder.decode(ids).rstrip(BROKEN).strip() or SILENCE
+
+
 class Session:
     """One conversation with one engine.
 
@@ -61,13 +66,13 @@ class Session:
         ids: list[int] = []
         shown, finished = "", False
         try:
-            for token in self.engine.stream(self._prompt(turn, decoding), decoding, seed):
+            for token in self.engine.stream(self.prompt(turn, decoding), decoding, seed):
                 ids.append(token)
                 text = self._settled(ids)
                 if len(text) > len(shown) and text.startswith(shown):
                     yield text[len(shown) :]
                     shown = text
-            text = self._text(ids)
+            text = reply_text(self.encoder, ids)
             if text.startswith(shown):
                 yield text[len(shown) :]
             finished = True
@@ -87,22 +92,7 @@ class Session:
         """Forget everything that was said."""
         self._said = []
 
-    def _remember(self, question: Turn, ids: list[int]) -> None:
-        reply = Turn("assistant", self._text(ids))
-        reply_ids = [self.encoder.markers[ASSISTANT], *ids, self.encoder.end_id]
-        if reply.text == SILENCE:
-            reply_ids = self.encoder.turn_ids(reply)
-        self._said += [(question, self.encoder.turn_ids(question)), (reply, reply_ids)]
-
-    def _text(self, ids: list[int]) -> str:
-        """A whole reply: no half character and no white space at its ends, never nothing."""
-        return self.encoder.decode(ids).rstrip(BROKEN).strip() or SILENCE
-
-    def _settled(self, ids: list[int]) -> str:
-        """The part of a growing reply that further tokens cannot change."""
-        return self.encoder.decode(self.encoder.whole_characters(ids)).strip()
-
-    def _prompt(self, turn: Turn, decoding: Decoding) -> list[int]:
+    def prompt(self, turn: Turn, decoding: Decoding) -> list[int]:
         """Ids of what is remembered and the new turn, open for the reply; whole exchanges are left out."""
         room = max(self.engine.max_positions - decoding.max_new_tokens, 8)
         setting = self._said[0][1] if self._said and self._said[0][0].role == "system" else []
@@ -113,6 +103,17 @@ class Session:
             if len(setting) + len(history) + len(question) <= min(self.memory.tokens, room):
                 return setting + history + question
         return setting + question
+
+    def _remember(self, question: Turn, ids: list[int]) -> None:
+        reply = Turn("assistant", reply_text(self.encoder, ids))
+        reply_ids = [self.encoder.markers[ASSISTANT], *ids, self.encoder.end_id]
+        if reply.text == SILENCE:
+            reply_ids = self.encoder.turn_ids(reply)
+        self._said += [(question, self.encoder.turn_ids(question)), (reply, reply_ids)]
+
+    def _settled(self, ids: list[int]) -> str:
+        """The part of a growing reply that further tokens cannot change."""
+        return self.encoder.decode(self.encoder.whole_characters(ids)).strip()
 
     def _opens_an_exchange(self, place: int) -> bool:
         """True at the user's first message after a reply, and at whatever was said first."""

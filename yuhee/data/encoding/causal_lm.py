@@ -213,18 +213,24 @@ class CausalLMEncoder:
             input_ids=[token for turn in kept for token in turn.ids],
             kinds=[kind for turn in kept for kind in turn.kinds],
             characters=sum(len(reply.turn.text) + 1 for reply in replies),
-            lost=sum(self._lost(reply) for reply in replies),
+            lost=sum(lost_characters(reply.turn.text, self.decode(reply.ids)) for reply in replies),
             dropped=dropped,
             cut=sum(turn.cut for turn in kept),
             cut_replies=sum(reply.cut for reply in replies),
         )
 
-    def _lost(self, reply: _EncodedTurn) -> int:
-        raw, back = reply.turn.text, self.decode(reply.ids)
-        if raw == back:
-            return 0
-        blocks = SequenceMatcher(None, raw, back, autojunk=False).get_matching_blocks()
-        return len(raw) - sum(block.size for block in blocks)
+
+def lost_characters(raw: str, back: str) -> int:
+    """Characters of a reply that decoding its tokens does not give back.
+
+    Args:
+        raw: the reply in NFC.
+        back: what its tokens decode to.
+    """
+    if raw == back:
+        return 0
+    blocks = SequenceMatcher(None, raw, back, autojunk=False).get_matching_blocks()
+    return len(raw) - sum(block.size for block in blocks)
 
 
 def _trim(turns: list[_EncodedTurn], limit: int) -> tuple[list[_EncodedTurn], int]:

@@ -1,0 +1,125 @@
+"""`yuhee evaluate`: runs one by one, then what can be said about several together."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from yuhee.errors import UserError
+from yuhee.evaluation.evaluate import Evaluated, Options, as_beside, evaluate, other_split
+from yuhee.evaluation.files import evaluation_folder, save
+from yuhee.evaluation.run_data import Run, open_run
+from yuhee.evaluation.scoring import differences
+from yuhee.evaluation.tables import differences_table, figures_table, reasons, seeds_table, splits_table
+
+PER_RUN = ("seed", "ckpt_path", "logger")  # keys in which runs of the same configuration may differ
+Retrain = Callable[[Path, str], Path]
+"""(run folder, `data.split.by`) → folder of a new run of the same configuration under that split."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user asked for beside the runs.
+
+    Attributes:
+        options: of each evaluation.
+        split: the split to be evaluated on; None for the one the run was trained with.
+        retrain: trains a run under another split; None refuses.
+        data_path: where the corpus lies now, if it was moved.
+    """
+
+    options: Options
+    split: str | None = None
+    retrain: Retrain | None = None
+    data_path: str | None = None
+
+
+def evaluate_paths(paths: Sequence[Path], asked: Asked, against: Path | None = None) -> None:
+    """Evaluate runs, write each one's `evaluation/` folder and print tables.
+
+    Args:
+        paths: run folders, bundles in them or their checkpoints. Among several, other files are passed over, and
+            one that cannot be evaluated does not keep the others from it.
+        against: a run to compare the only path with, on the same questions.
+
+    Raises:
+        UserError: a path cannot be evaluated, told after all others are done.
+    """
+    if against is not None and len(paths) > 1:
+        raise UserError("--against 는 실행 하나와 다른 하나를 견줍니다. 앞에는 실행을 하나만 적어 주세요.")
+    console = Console()
+    runs = [path for path in paths if len(paths) == 1 or path.is_dir() or path.suffix == ".ckpt"]
+    if not runs:
+        raise UserError(
+            f"{paths[0]} 등 {len(paths)}개: 실행 폴더가 하나도 없습니다. outputs/ 아래의 실행 폴더를 주세요."
+        )
+    done: list[tuple[Run, Evaluated]] = []
+    failed = 0
+    for path in [*runs, *([against] if against else [])]:
+        try:
+            done.append(_evaluate(path, asked, console))
+        except UserError as error:
+            if len(runs) == 1:
+                raise
+            failed += 1
+            print(f"오류: {error}", file=sys.stderr)  # noqa: T201 - as the command tells its own
+    if against is not None:
+        (_, first), (_, second) = done
+        found = differences(first.scores["model"], second.scores["model"])
+        console.print(differences_table(first.evaluation.run, second.evaluation.run, found))
+    _print_seeds(done, console)
+    if failed:
+        raise UserError(f"실행 {len(runs)}개 가운데 {failed}개를 평가하지 못했습니다. 까닭은 위에 있습니다.")
+
+
+def _evaluate(path: Path, asked: Asked, console: Console) -> tuple[Run, Evaluated]:
+    run = open_run(path, asked.data_path)
+    by = run.facts["split"]["by"]
+    if asked.split in (None, by):
+        beside = other_split(run, asked.options) if asked.split == "row" else None
+        found = _evaluate_and_save(run, path, asked.options, console, beside)
+        if beside:
+            console.print(splits_table([beside, as_beside(by, found.evaluation.systems)]))
+        return run, found
+    if asked.retrain is None:
+        raise UserError(
+            f"{path}: data.split.by={by} 로 학습한 모델은 {asked.split} 분할의 시험 질문을 학습 때 보았으므로 평가할 수 없습니다. "
+            f"data.split.by={asked.split} 로 학습한 실행을 주거나 --retrain 을 붙여 주세요."
+        )
+    first = _evaluate_and_save(run, path, asked.options, console, None)
+    beside = as_beside(by, first.evaluation.systems)
+    folder = asked.retrain(run.folder, str(asked.split))
+    other = open_run(folder, asked.data_path)
+    found = _evaluate_and_save(other, folder, asked.options, console, beside)
+    console.print(splits_table([beside, as_beside(str(asked.split), found.evaluation.systems)]))
+    return run, first
+
+
+def _evaluate_and_save(
+    run: Run, path: Path, options: Options, console: Console, beside: dict[str, object] | None
+) -> Evaluated:
+    found = evaluate(run, str(path), options, beside)
+    folder = evaluation_folder(run.folder, path, options.on)
+    save(found.evaluation, run.folder, folder)
+    console.print(Text(found.evaluation.verdict, style="bold"))
+    console.print(figures_table(found.evaluation))
+    for reason in reasons(found.evaluation):
+        console.print(Text(f"잴 수 없음 · {reason}"))
+    console.print(Text(f"보고서: {os.path.relpath(folder)}/report.html"))
+    return found
+
+
+def _print_seeds(done: Sequence[tuple[Run, Evaluated]], console: Console) -> None:
+    """Runs of the same configuration together."""
+    groups: dict[str, list[Evaluated]] = {}
+    for run, found in done:
+        values = {key: value for key, value in run.config.items() if key not in PER_RUN}
+        groups.setdefault(json.dumps(values, sort_keys=True, default=str), []).append(found)
+    for group in groups.values():
+        if len(group) > 1:
+            console.print(seeds_table(f"{group[0].evaluation.run} …", [found.evaluation for found in group]))

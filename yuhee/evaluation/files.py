@@ -1,0 +1,85 @@
+"""An evaluation on the disk: `metrics.json`, `replies.jsonl` and `report.html` in one folder, whole or not at all."""
+
+import json
+import math
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from yuhee.errors import UserError
+from yuhee.evaluation.report import write_report
+from yuhee.evaluation.result import FORMAT, Evaluation, Interval
+from yuhee.paths import write_private
+
+
+def evaluation_folder(run: Path, path: Path, on: str) -> Path:
+    """`evaluation/` of the run; other weights than its bundle's and other questions than the test's get their own."""
+    weights = f"-{path.stem}" if path.suffix == ".ckpt" else ""
+    return run / f"evaluation{weights}{'' if on == 'test' else f'-{on}'}"
+
+
+def save(evaluation: Evaluation, run: Path, folder: Path) -> None:
+    """Write the folder in place of an older one; only its owner may read it, as it holds text of the corpus.
+
+    Args:
+        run: the run folder, of which the report shows learning curves and configuration.
+
+    Raises:
+        UserError: the disk is full or read-only.
+    """
+    try:
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".evaluation-") as name:
+            building = Path(name) / "evaluation"  # mkdtemp made the parent readable by its owner alone
+            building.mkdir(mode=0o700)
+            write_private(
+                building / "metrics.json", json.dumps(as_dict(evaluation), ensure_ascii=False, indent=2) + "\n"
+            )
+            write_private(building / "replies.jsonl", "".join(_lines(evaluation)))
+            write_report(evaluation, run, building / "report.html")
+            if folder.exists():
+                folder.rename(Path(name) / "old")
+            building.rename(folder)
+    except OSError as error:
+        raise UserError(
+            f"{folder}: 평가를 저장하지 못했습니다({error.strerror}). 공간과 권한을 확인해 주세요."
+        ) from None
+
+
+def as_dict(evaluation: Evaluation) -> dict[str, Any]:
+    """What `metrics.json` holds: figures of all systems, without any text of the corpus."""
+    return {
+        "format": FORMAT,
+        "run": evaluation.run,
+        "verdict": evaluation.verdict,
+        "setting": dict(evaluation.setting),
+        "systems": {
+            system.name: {
+                "title": system.title,
+                "figures": {name: _figure(figure) for name, figure in system.figures.items()},
+                "slices": {
+                    name: {
+                        value: {metric: _figure(figure) for metric, figure in figures.items()}
+                        for value, figures in values.items()
+                    }
+                    for name, values in system.slices.items()
+                },
+            }
+            for system in evaluation.systems
+        },
+    }
+
+
+def _figure(figure: Interval) -> dict[str, Any]:
+    """`{value, low, high}`, or `{value: null, reason}`."""
+    if figure.reason is not None or math.isnan(figure.value):
+        return {"value": None, "reason": figure.reason}
+    return {"value": figure.value, "low": figure.low, "high": figure.high}
+
+
+def _lines(evaluation: Evaluation) -> Iterator[str]:
+    """One question a line, with every system's answer."""
+    for row, question in enumerate(evaluation.questions):
+        answers = {system.name: asdict(system.answers[row]) for system in evaluation.systems if system.answers}
+        yield json.dumps({**asdict(question), "answers": answers}, ensure_ascii=False) + "\n"

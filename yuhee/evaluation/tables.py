@@ -1,0 +1,98 @@
+"""Evaluations in the terminal."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from yuhee.evaluation.evaluate import LEAKING
+from yuhee.evaluation.metrics import METRICS
+from yuhee.evaluation.result import Evaluation, Interval
+from yuhee.evaluation.statistics import Difference, over_seeds
+from yuhee.evaluation.verdict import p_value
+
+ARROWS = {"lower": " ↓", "higher": " ↑", "none": ""}
+SPLITS = {"group": "묶음 분할(새지 않음)", "row": "행 분할(샘)"}
+
+
+def figures_table(evaluation: Evaluation) -> Table:
+    """Metrics by systems, each with its 95 % interval."""
+    setting = evaluation.setting
+    table = _table(
+        f"{evaluation.run} · {setting['on']} 질문 {setting['questions']:,}개",
+        "지표",
+        *(s.title for s in evaluation.systems),
+    )
+    for name in METRICS:
+        figures = [system.figures[name] for system in evaluation.systems]
+        if any(figure.reason is None for figure in figures):
+            table.add_row(metric_title(name), *(Text(_interval(figure)) for figure in figures))
+    return table
+
+
+def reasons(evaluation: Evaluation) -> list[str]:
+    """Why the model lacks a figure, for each metric that it lacks."""
+    model = evaluation.systems[0].figures
+    return [f"{METRICS[name].title}: {figure.reason}" for name, figure in model.items() if figure.reason is not None]
+
+
+def differences_table(first: str, second: str, differences: Mapping[str, Difference]) -> Table:
+    """First run minus second."""
+    table = _table(f"{first} − {second}", "지표", "차이", "95 % 구간", "p")
+    for name, difference in differences.items():
+        if difference.reason is None:
+            span = f"{_number(difference.low)} – {_number(difference.high)}"
+            table.add_row(metric_title(name), _number(difference.value), span, p_value(difference.p))
+    return table
+
+
+def seeds_table(title: str, evaluations: Sequence[Evaluation]) -> Table:
+    """Mean ± sample standard deviation over runs that differ in their seed."""
+    table = _table(f"{title} · 씨앗 {len(evaluations)}개", "지표", "평균 ± 표준편차")
+    for name in METRICS:
+        seeds = over_seeds([evaluation.systems[0].figures[name].value for evaluation in evaluations])
+        if seeds.n:
+            table.add_row(metric_title(name), f"{_number(seeds.mean)} ± {_number(seeds.sd)}")
+    return table
+
+
+def splits_table(sides: Sequence[Mapping[str, Any]]) -> Table:
+    """Systems under two splits of the same corpus side by side, the one by groups first (see `as_beside`)."""
+    sides = sorted(sides, key=lambda side: str(side["by"]))
+    table = _table("새는 분할 옆에 새지 않는 분할", "시스템")
+    for side in sides:
+        for name in LEAKING:
+            table.add_column(Text(f"{SPLITS[side['by']]}\n{METRICS[name].title}{ARROWS[METRICS[name].direction]}"))
+    for system in dict.fromkeys(name for side in sides for name in side["systems"]):
+        found = [side["systems"].get(system, {"title": "", "figures": {}}) for side in sides]
+        cells = [_number(each["figures"].get(name, math.nan)) for each in found for name in LEAKING]
+        table.add_row(Text(max(each["title"] for each in found)), *cells)
+    return table
+
+
+def metric_title(name: str) -> Text:
+    """Title, unit and the better direction."""
+    metric = METRICS[name]
+    unit = f" ({metric.unit})" if metric.unit else ""
+    return Text(metric.title + unit + ARROWS[metric.direction])
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=Text(title))
+    for column in columns:
+        table.add_column(Text(column), overflow="fold")
+    return table
+
+
+def _interval(figure: Interval) -> str:
+    if figure.reason is not None:
+        return "–"
+    if figure.low == figure.high:
+        return _number(figure.value)
+    return f"{_number(figure.value)} ({_number(figure.low)}–{_number(figure.high)})"
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}"
