@@ -18,6 +18,7 @@ MANY_TURNS = 100  # longer dialogues are counted as this long
 ENDINGS_SHOWN = 10  # per register
 COMMON = 3  # an ending said less often may be somebody's name
 WEEKDAYS = "월화수목금토일"
+NUMBERED = ("dialogue_turns", "turn_characters", "hours", "weekdays")  # counters over numbers, which JSON spells out
 PRIVACY = ("public", "masked", "unmasked")  # from the least to the most personal
 
 
@@ -109,6 +110,17 @@ class ReadReport:
             for key, value in vars(self).items()
         }
         return {**values, "endings": self.top_endings()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "ReadReport":
+        """The report behind `as_dict` (the endings that were left out stay out), also one with fewer figures."""
+        report = cls(str(values.get("source", "")))
+        for key, old in vars(report).items():
+            new = values.get(key, old)
+            if isinstance(old, Counter):
+                new = Counter({int(name) if key in NUMBERED else name: count for name, count in new.items()})
+            setattr(report, key, new)
+        return report
 
     def top_endings(self) -> dict[str, int]:
         """The most frequent endings of each register."""

@@ -45,7 +45,7 @@ def report_table(report: ReadReport) -> Table:
     table = Table(title=Text(f"{report.source}: 읽은 것"), show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in _rows(report):
+    for name, value in report_rows(report):
         table.add_row(Text(name), Text(value))  # labels and names are no markup
     return table
 
@@ -65,6 +65,13 @@ def skipped_table(report: ReadReport) -> Table:
 def report_page(report: ReadReport) -> str:
     """One HTML page with tables and plots, no script and nothing from a network."""
     environment = Environment(loader=PackageLoader("yuhee.data"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template("report.html.j2").render(
+        report=report, rows=report_rows(report), charts=report_charts(report)
+    )
+
+
+def report_charts(report: ReadReport) -> dict[str, dict[str, int]]:
+    """The distributions, by name: counts in the order of their bars; those without a count are left out."""
     charts = {
         "한 대화의 차례 수": _binned(report.dialogue_turns, _TURN_STEP, MANY_TURNS),
         "한 차례의 글자 수": _binned(report.turn_characters, _CHARACTER_STEP, LONG_TURN),
@@ -74,11 +81,7 @@ def report_page(report: ReadReport) -> str:
         "대답의 말투": dict(report.registers.most_common()),
         "자주 나오는 끝말": report.top_endings(),
     }
-    return environment.get_template("report.html.j2").render(
-        report=report,
-        rows=_rows(report),
-        charts={name: values for name, values in charts.items() if any(values.values())},
-    )
+    return {name: values for name, values in charts.items() if any(values.values())}
 
 
 def save_page(report: ReadReport, path: Path) -> None:
@@ -86,7 +89,8 @@ def save_page(report: ReadReport, path: Path) -> None:
     write_private(path, report_page(report))
 
 
-def _rows(report: ReadReport) -> list[tuple[str, str]]:
+def report_rows(report: ReadReport) -> list[tuple[str, str]]:
+    """The figures as (name, value), for people."""
     rows = [("대화", f"{report.dialogues:,}"), ("차례", f"{report.turns:,}")]
     rows += [(f"차례 · {speaker}", f"{count:,}") for speaker, count in report.speakers.most_common(12)]
     if report.lines:
