@@ -46,7 +46,17 @@ yuhee.load("path/to/this/folder").reply("안녕")
 
 With plain `transformers`: `tokenizer.apply_chat_template(messages, add_generation_prompt=True)`; a user's message may
 carry an `emotion` key.
-"""
+{memorised}"""
+_MEMORISED = """
+## Memorisation
+
+| audit | result |
+|---|---|
+{rows}
+
+Exposure after Carlini et al. 2019: 1.4 bits are chance, 10 bits mean that the planted secret was likelier than every
+alternative. Completions are word for word and greedy; those of unseen replies were guessed, not remembered.
+{examples}"""
 
 
 def licence(pretrained: str | None, config: Any) -> str:
@@ -78,4 +88,44 @@ def model_card(facts: Mapping[str, Any]) -> str:
         personal=PERSONAL["unmasked" if facts["private"] else facts.get("privacy", "public")],
         more_terms=_KOGPT2_TERMS if terms == KOGPT2_LICENCE else "",
         figures="\n".join(figures),
+        memorised=_memorised(facts["probe"]) if "probe" in facts else "",
     )
+
+
+def _memorised(probe: Mapping[str, Any]) -> str:
+    """What `yuhee probe` found; its examples, if it gives any, as text that no reader takes for markup."""
+    rows: list[tuple[str, str]] = []
+    if "exposure" in (canaries := probe["canaries"]):
+        bits = canaries["exposure"]
+        seen = f"{canaries['count']} planted secrets, each seen {canaries['repeats']} times an epoch"
+        rows.append(
+            (
+                f"exposure of {seen}",
+                f"mean {bits['mean']:.1f}, median {bits['median']:.1f}, most {bits['max']:.1f} bits",
+            )
+        )
+        rows.append(("planted secrets said greedily", f"{canaries['extracted']} of {canaries['count']}"))
+    if copies := probe.get("copies"):
+        shares = {name: copies[name]["value"] for name in ("copies", "copied_length", "longest_copy")}
+        rows.append(
+            (f"replies to {copies['questions']} test questions that are a training reply", f"{shares['copies']:.1f} %")
+        )
+        rows.append(
+            (
+                "longest stretch of a reply that stands in a training reply",
+                f"{shares['longest_copy']:.0f} characters, on average {shares['copied_length']:.1f}",
+            )
+        )
+    for title, name in (("training", "train"), ("unseen", "test")) if "completions" in probe else ():
+        side = probe["completions"][name]
+        first = f"{title} replies completed from their first {probe['completions']['prefix']} tokens"
+        rows.append((first, f"{side['completed']} of {side['tried']}"))
+    examples = [*probe.get("copies", {}).get("examples", []), *probe.get("completions", {}).get("examples", [])]
+    lines = [f"    {_one_line(each['question'])} → {_one_line(each['reply'])}" for each in examples]
+    shown = "\nReplies nearest to the training data:\n\n" + "\n".join(lines) + "\n" if lines else ""
+    return _MEMORISED.format(rows="\n".join(f"| {name} | {value} |" for name, value in rows), examples=shown)
+
+
+def _one_line(text: str) -> str:
+    """Text without line breaks and control characters."""
+    return " ".join("".join(c for c in word if c.isprintable()) for word in text.split())
