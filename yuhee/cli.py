@@ -3,7 +3,7 @@
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -100,6 +100,64 @@ def import_(
 
 
 @app.command()
+def evaluate(
+    paths: Annotated[
+        list[Path], typer.Argument(help="실행 폴더(여럿이면 씨앗끼리 평균도), 그 안의 bundle 폴더나 .ckpt.")
+    ],
+    against: Annotated[Path | None, typer.Option(help="같은 질문에서 견줄 다른 실행. 차이와 p값이 나온다.")] = None,
+    on: Annotated[Literal["test", "val"], typer.Option(help="시험할 부분. 설정은 val로 고른다.")] = "test",
+    limit: Annotated[int | None, typer.Option(min=1, help="질문을 이만큼만 뽑아서. 비우면 모두.")] = None,
+    sample: Annotated[bool, typer.Option("--sample", help="가장 그럴듯한 토큰 대신 대화할 때처럼 뽑는다.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="질문 뽑기, 대답 뽑기, 무작위 기준선의 씨앗.")] = 0,
+    split: Annotated[
+        Literal["group", "row"] | None, typer.Option(help="row: 새는 분할(행 단위)을 새지 않는 분할 옆에 보인다.")
+    ] = None,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="그 분할로 학습한 실행이 없으면 같은 설정으로 새로 학습한다.")
+    ] = False,
+    data_path: Annotated[str | None, typer.Option(help="학습한 말뭉치를 옮겼을 때 지금 있는 곳.")] = None,
+) -> None:
+    """얼마나 좋은 모델인지 잰다: 시험 대화에서, 기준선 옆에서, 오차와 함께."""
+    from yuhee.chat.engine import Decoding, check_seed
+    from yuhee.evaluation.command import Asked, evaluate_paths
+    from yuhee.evaluation.evaluate import Options
+
+    check_seed(seed)
+    options = Options(on=on, limit=limit, decoding=Decoding(greedy=not sample), seed=seed)
+    evaluate_paths(paths, Asked(options, split, _retrain if retrain else None, data_path), against)
+
+
+@app.command()
+def probe(
+    path: Annotated[Path, typer.Argument(help="실행 폴더, 그 안의 bundle 폴더나 .ckpt. 다른 곳의 bundle이면 비밀만.")],
+    data_path: Annotated[str | None, typer.Option(help="학습한 말뭉치를 옮겼을 때 지금 있는 곳.")] = None,
+) -> None:
+    """무엇을 외웠는지 잰다: 심어 둔 비밀, 베낀 답, 첫마디만 주어도 이어 말하는 학습 답."""
+    from yuhee.evaluation.probe_command import probe_path
+
+    probe_path(path, data_path)
+
+
+@app.command()
+def compare(
+    paths: Annotated[
+        list[Path], typer.Argument(help="실행 폴더들, 또는 그것들이 든 폴더. 예: outputs/sweep/* (도는 중이어도 된다)")
+    ],
+    by: Annotated[
+        str | None, typer.Option(help="늘어놓을 수치. 비우면 실행들이 줄이려 한 것(optimized_metric).")
+    ] = None,
+    each: Annotated[bool, typer.Option("--each", help="씨앗만 다른 실행도 모으지 않고 하나씩.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="그림과 표를 쓸 폴더. 비우면 실행들이 함께 든 폴더의 comparison/.")
+    ] = None,
+) -> None:
+    """실행들을 견준다: 다른 설정만 열로 보이는 표, 설정의 중요도, 그림."""
+    from yuhee.evaluation.compare_command import compare as compare_runs
+
+    compare_runs(paths, by, out, each=each)
+
+
+@app.command()
 def forget(
     corpus: Annotated[Path, typer.Argument(help="들여온 파일이나 그 원본.")],
     yes: Annotated[bool, typer.Option("--yes", help="묻지 않고 지운다.")] = False,
@@ -109,6 +167,12 @@ def forget(
     from yuhee.training.forget import forget as forget_corpus
 
     forget_corpus(corpus, outputs, yes=yes)
+
+
+def _retrain(folder: Path, by: str) -> Path:
+    from yuhee.training.retrain import retrain
+
+    return retrain(folder, by)
 
 
 def _newest_run() -> Path:
