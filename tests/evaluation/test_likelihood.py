@@ -70,3 +70,17 @@ def test_a_reply_that_opens_a_dialogue_or_is_not_learned(small_model: bundle.Mod
     )
     [scores] = score_replies(small_model, [Dialogue("d:1", turns)])
     assert set(scores) == {0, 3}
+
+
+def test_a_model_trained_on_single_exchanges_is_scored_on_single_exchanges(small_model: bundle.Model) -> None:
+    talk = dialogue("안녕", "응 안녕", "밥 먹었어?", "라면 먹었어 :)")
+    single = bundle.Model(small_model.network, small_model.encoder, {**small_model.facts, "history": 0})
+    [apart] = score_replies(single, [talk])
+    [[first], [second]] = [
+        list(each.values())
+        for each in score_replies(small_model, [dialogue("안녕", "응 안녕"), dialogue("밥 먹었어?", "라면 먹었어 :)")])
+    ]
+    assert set(apart) == {1, 3}
+    assert apart[1].bits == pytest.approx(first.bits)
+    assert apart[3].bits == pytest.approx(second.bits)
+    assert apart[3].bits != pytest.approx(score_replies(small_model, [talk])[0][3].bits)

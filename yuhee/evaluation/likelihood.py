@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from yuhee.bundle import Model
 from yuhee.data.batching import Collate
-from yuhee.data.dialogue import Dialogue
+from yuhee.data.dialogue import Dialogue, windows
 from yuhee.data.encoding.causal_lm import CausalLMEncoder, Example, Kind, lost_characters
 from yuhee.data.encoding.markers import PAD
 from yuhee.models.losses import next_token_nll
@@ -27,7 +27,7 @@ class Scored:
 
 
 def score_replies(model: Model, dialogues: Sequence[Dialogue], title: str = "가능도") -> list[dict[int, Scored]]:
-    """The likelihood of every learned reply.
+    """The likelihood of every learned reply, given as much of its dialogue as the model was trained with.
 
     The sum over all replies ÷ their characters (each end counts as one) is `{split}/bpc` of `metrics.json`.
 
@@ -38,6 +38,25 @@ def score_replies(model: Model, dialogues: Sequence[Dialogue], title: str = "가
         (dialogues,) index of a turn → its score. A reply that the encoder left out of a dialogue longer than
         `data.max_length` has none.
     """
+    history = model.facts.get("history")
+    if history is None:
+        return _score_whole(model, dialogues, title)
+    parts = [windows(dialogue, history) for dialogue in dialogues]
+    scored = iter(_score_whole(model, [part for each in parts for part in each], title))
+    return [_joined(dialogue, part, scored) for dialogue, part in zip(dialogues, parts, strict=True)]
+
+
+def _joined(dialogue: Dialogue, parts: Sequence[Dialogue], scored: Iterator[dict[int, Scored]]) -> dict[int, Scored]:
+    """Scores of a dialogue from those of its windows, in which each of its replies is learned once, in order."""
+    found = [scores.get(place) for part, scores in zip(parts, scored, strict=False) for place in _learned(part)]
+    return {place: score for place, score in zip(_learned(dialogue), found, strict=True) if score is not None}
+
+
+def _learned(dialogue: Dialogue) -> list[int]:
+    return [place for place, turn in enumerate(dialogue.turns) if turn.role == "assistant" and turn.weight]
+
+
+def _score_whole(model: Model, dialogues: Sequence[Dialogue], title: str) -> list[dict[int, Scored]]:
     examples = model.encoder.encode(dialogues)
     scores: list[dict[int, Scored]] = [{} for _ in dialogues]
     with tqdm(total=len(examples), desc=title, unit="대화", delay=2, leave=False) as bar:
@@ -83,7 +102,7 @@ def _of_replies(
             if token == encoder.end_id:
                 replies.append((ids, nats))
                 ids, nats = [], 0.0
-    learned = [place for place, turn in enumerate(dialogue.turns) if turn.role == "assistant" and turn.weight]
+    learned = _learned(dialogue)
     # long dialogues lose their oldest turns, so what is kept are the last ones
     return {
         place: Scored(

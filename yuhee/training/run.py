@@ -179,6 +179,7 @@ class _Run:
             "privacy": privacy,
             "canaries": [asdict(canary) for canary in self._canaries()],
             "canary_repeats": self.config.data.canary_repeats,
+            "history": data.history,
             "longest": {
                 "tokens": int(data.examples["train"].lengths.max()),
                 "exchanges": longest if data.history is None else min(longest, data.history + 1),
