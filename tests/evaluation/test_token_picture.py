@@ -30,7 +30,7 @@ def test_the_picture_holds_every_token_inside_its_width(small_model: bundle.Mode
     figure = token_picture(tokens)
     [axes] = figure.axes
     assert len(axes.patches) == len(tokens)
-    assert all(0 <= patch.get_x() and patch.get_x() + patch.get_width() <= LINE for patch in axes.patches)
+    assert all(patch.get_x() >= 0 and patch.get_x() + patch.get_width() <= LINE for patch in axes.patches)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         save_png(figure, tmp_path / "tokens.png")

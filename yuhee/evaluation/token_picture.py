@@ -2,7 +2,6 @@
 
 import unicodedata
 from dataclasses import dataclass
-from itertools import pairwise
 
 import matplotlib as mpl
 import torch
@@ -86,14 +85,13 @@ def token_picture(tokens: list[SeenToken]) -> Figure:
 def _layout(tokens: list[SeenToken]) -> list[tuple[float, int]]:
     """Left end and line of each token; a user's turn opens a line."""
     places: list[tuple[float, int]] = []
-    left, line = 0.0, 0
-    for before, token in pairwise([None, *tokens]):
-        assert token is not None
-        opens = before is not None and before.kind is Kind.REPLY and token.kind is not Kind.REPLY
+    left, line, before = 0.0, 0, Kind.UNLEARNED
+    for token in tokens:
+        opens = before is Kind.REPLY and token.kind is not Kind.REPLY
         if opens or left + _width(token.text) > LINE:
             left, line = 0.0, line + 1
         places.append((left, line))
-        left += _width(token.text)
+        left, before = left + _width(token.text), token.kind
     return places
 
 
