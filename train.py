@@ -5,17 +5,21 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from yuhee.errors import UserError
-from yuhee.training import Interrupted, config_dir, parse_config, prepare, print_summary, train
+from yuhee.training import Interrupted, config_dir, parse_config, prepare, print_summary, run_job, train
 
 
 @hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")
 def main(config: DictConfig) -> float:
     """Train one model; returns the figure that a sweeper minimises."""
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    if HydraConfig.get().mode is RunMode.MULTIRUN:
+        return run_job(config, folder)
     try:
-        result = train(parse_config(config), Path(HydraConfig.get().runtime.output_dir))
+        result = train(parse_config(config), folder)
     except UserError as error:
         print(f"오류: {error}", file=sys.stderr)
         sys.exit(130 if isinstance(error, Interrupted) else 1)

@@ -6,6 +6,8 @@ from yuhee.training.overrides import compose_config, config_dir, prepare
 from yuhee.training.run import TrainResult, train
 from yuhee.training.run_folder import new_run_folder
 from yuhee.training.summary import print_summary
+from yuhee.training.sweep_job import run_job
+from yuhee.training.wandb_run import log_evaluation
 
 __all__ = [
     "Interrupted",
@@ -13,9 +15,11 @@ __all__ = [
     "TrainResult",
     "compose_config",
     "config_dir",
+    "log_evaluation",
     "new_run_folder",
     "parse_config",
     "prepare",
     "print_summary",
+    "run_job",
     "train",
 ]

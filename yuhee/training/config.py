@@ -13,10 +13,11 @@ from pydantic import Field, PydanticSchemaGenerationError, SerializeAsAny, TypeA
 
 from yuhee.data.config import DataConfig, Section
 from yuhee.errors import UserError
+from yuhee.training.wandb_run import WandbConfig
 
 PRECISIONS = ("auto", "32-true", "16-mixed", "bf16-mixed", "bf16-true", "16-true", "64-true", "32", "16", "bf16", "64")
 OPTIMIZED = ("val/bpc", "val/loss", "val/ppl", "train/objective", "train/bpc", "train/loss", "train/ppl")
-LOGGERS = {"wandb": {"project", "name", "group", "tags"}, "tensorboard": set[str]()}
+LOGGERS: dict[str, type[Section]] = {"wandb": WandbConfig, "tensorboard": Section}
 _MESSAGES = {
     "missing": "값이 필요합니다",
     "int_type": "정수가 아닙니다",
@@ -31,6 +32,7 @@ _MESSAGES = {
     "greater_than": "{gt:g}보다 커야 합니다",
     "greater_than_equal": "{ge:g} 이상이어야 합니다",
     "less_than_equal": "{le:g} 이하여야 합니다",
+    "list_type": "목록이 아닙니다([가, 나] 꼴로 쓰세요)",
     "dict_type": "'이름: 값' 묶음이 아닙니다",
     "model_type": "'이름: 값' 묶음이 아닙니다",
     "value_error": "{error}",
@@ -197,7 +199,7 @@ def _check_loggers(values: dict[str, Any]) -> list[str]:
         if name not in LOGGERS:
             problems.append(_unknown(name, "logger", LOGGERS))
         else:
-            problems += [_unknown(k, f"logger.{name}", LOGGERS[name]) for k in options or {} if k not in LOGGERS[name]]
+            problems += _validate(LOGGERS[name], options, f"logger.{name}")
     return problems
 
 

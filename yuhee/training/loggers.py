@@ -1,24 +1,16 @@
 """Where figures go: metrics.csv always, W&B and TensorBoard on request."""
 
 import csv
-import logging
-import os
-import secrets
-import threading
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import requests
-from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from yuhee.errors import UserError
-
-log = logging.getLogger(__name__)
-
-WANDB_PATIENCE = 4.0  # seconds for each of two tries, then a run goes offline
+from yuhee.training.wandb_run import WandbConfig, WandbRun
 
 
 class CsvMetrics(Logger):
@@ -69,7 +61,9 @@ class CsvMetrics(Logger):
         partial.replace(self.path)
 
 
-def make_loggers(config: dict[str, Any], folder: Path, last_step: int | None, settings: dict[str, Any]) -> list[Logger]:
+def make_loggers(
+    config: dict[str, Any], folder: Path, last_step: int | None, settings: dict[str, Any], *, private: bool
+) -> list[Logger]:
     """`metrics.csv`, and what `conf/logger` adds.
 
     Args:
@@ -77,76 +71,17 @@ def make_loggers(config: dict[str, Any], folder: Path, last_step: int | None, se
         folder: of the run.
         last_step: of the checkpoint that is resumed, in optimizer steps.
         settings: plain values to record beside the figures.
+        private: the model learns from personal data that nobody masked.
+
+    Raises:
+        UserError: a package is missing, or a private model was to be uploaded.
     """
     loggers: list[Logger] = [CsvMetrics(folder / "metrics.csv", last_step)]
     if "wandb" in config:
-        loggers.append(_wandb(config["wandb"] or {}, folder, settings))
+        loggers.append(WandbRun(WandbConfig(**config["wandb"] or {}), folder, settings, private=private))
     if "tensorboard" in config:
         try:
             loggers.append(TensorBoardLogger(folder, name="tensorboard", version=""))
         except ModuleNotFoundError:
             raise UserError('logger=tensorboard: pip install "yuhee[tensorboard]" 로 설치해 주세요.') from None
     return loggers
-
-
-def _wandb(options: dict[str, Any], folder: Path, settings: dict[str, Any]) -> WandbLogger:
-    import wandb
-
-    id_file = folder / ".wandb-run"
-    if not id_file.is_file():
-        id_file.write_text(secrets.token_hex(4))
-
-    def logger(mode: str) -> WandbLogger:
-        made = WandbLogger(
-            **{**options, "name": options.get("name") or "/".join(folder.parts[-2:])},
-            save_dir=folder,
-            id=id_file.read_text(),
-            resume="allow" if mode == "online" else None,
-            mode=mode,
-            settings=wandb.Settings(
-                silent=True, init_timeout=WANDB_PATIENCE, console="off", save_code=False, x_disable_meta=True
-            ),
-        )
-        made.log_hyperparams(settings)
-        return made
-
-    mode = os.environ.get("WANDB_MODE")
-    if mode is not None:
-        return logger(mode)
-    reason = _within(WANDB_PATIENCE, _why_offline, default="W&B 서버가 제때 답하지 않아")
-    if reason is None:
-        try:
-            return logger("online")
-        except wandb.errors.Error:
-            reason = "W&B가 실행을 받아 주지 않아"
-    log.warning("%s 오프라인으로 기록합니다. 나중에 'wandb sync %s/wandb/offline-run-*' 로 올립니다.", reason, folder)
-    return logger("offline")
-
-
-def _why_offline() -> str | None:
-    """Why W&B cannot be used online now; None if it can. Asks the server once, with the key if there is one."""
-    import wandb
-
-    url = (os.environ.get("WANDB_BASE_URL") or wandb.setup().settings.base_url).rstrip("/") + "/graphql"
-    netrc = requests.utils.get_netrc_auth(url)
-    key = os.environ.get("WANDB_API_KEY") or (netrc[1] if netrc else None)
-    if not key:
-        return "W&B 키가 없어"
-    try:
-        answer = requests.post(url, json={"query": "{viewer{id}}"}, auth=("api", key), timeout=WANDB_PATIENCE / 2)
-    except requests.RequestException:
-        return "W&B 서버에 닿지 못해"
-    try:
-        viewer = (answer.json().get("data") or {}).get("viewer") if answer.ok else None
-    except ValueError:
-        viewer = None
-    return None if viewer else "W&B 키가 맞지 않아"
-
-
-def _within(seconds: float, function: Any, default: Any) -> Any:
-    """The function's result, or `default` if it takes longer."""
-    result = [default]
-    thread = threading.Thread(target=lambda: result.__setitem__(0, function()), daemon=True)
-    thread.start()
-    thread.join(seconds)
-    return result[0]

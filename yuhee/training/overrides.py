@@ -6,6 +6,7 @@ the first key it does not know.
 
 import os
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,13 +18,19 @@ from omegaconf import DictConfig, OmegaConf
 
 from yuhee.errors import UserError
 from yuhee.training.config import find_problems, nearest, problems_error
+from yuhee.training.launchers import check_launcher
 from yuhee.training.run_folder import new_run_folder, resume_folder
+from yuhee.training.sweep_folder import resume_sweep
 
 PATH_KEYS = re.compile(
     r"data\.(parts\.[\w-]+\.)*path|model\.(pretrained|tokenizer)|ckpt_path|hydra\.(run|sweep)\.dir", re.ASCII
 )
 _OVERRIDE = re.compile(r"(?P<sign>\+{0,2})(?P<key>[A-Za-z0-9_./@-]+)=(?P<value>.*)", re.DOTALL)
 
+_SEARCH = re.compile(r"sweep=(?!grid$)")  # such a choice makes a sweep without -m, too
+
+# our launchers bear the plugins' names, so that Hydra checks them against the plugins' schemas: with a warning each time
+warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/")
 OmegaConf.register_new_resolver("yuhee.new_run", new_run_folder, use_cache=True, replace=True)
 
 
@@ -46,12 +53,14 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
 def prepare(arguments: Sequence[str]) -> list[str]:
     """Quote, expand and check command-line arguments; flags pass through.
 
-    `ckpt_path=last` without `hydra.run.dir` gets the folder of the newest unfinished run of this configuration.
+    `ckpt_path=last` without `hydra.run.dir` gets the folder of the newest unfinished run of this configuration; in a
+    sweep, that of the newest unfinished sweep with the same arguments.
 
     Raises:
         UserError: every unknown key, wrong type and wrong choice in one message; or nothing to resume.
     """
-    multirun = any(flag in arguments for flag in ("-m", "--multirun"))
+    multirun = any(flag in ("-m", "--multirun") or _SEARCH.match(flag) for flag in arguments)
+    check_launcher(arguments)
     groups = _groups()
     prepared, checked, problems = [], [], []
     for argument in arguments:
@@ -79,9 +88,20 @@ def prepare(arguments: Sequence[str]) -> list[str]:
     problems += find_problems(config)
     if problems:
         raise problems_error(problems)
-    if config.ckpt_path == "last" and not any("hydra.run.dir=" in argument for argument in prepared):
-        prepared.append(f"hydra.run.dir={_quote(str(resume_folder(config)))}")
+    if config.ckpt_path == "last":
+        return _resumed(prepared, config, multirun)
     return prepared
+
+
+def _resumed(prepared: list[str], config: DictConfig, multirun: bool) -> list[str]:
+    """Arguments with the folder to go on in; the jobs of a sweep find their own checkpoints."""
+    if multirun:
+        prepared = [argument for argument in prepared if not argument.startswith("++ckpt_path=")]
+    key = "hydra.sweep.dir" if multirun else "hydra.run.dir"
+    if any(f"{key}=" in argument for argument in prepared):
+        return prepared
+    mine = [argument for argument in prepared if not argument.startswith(("-", "hydra", "+hydra", "++hydra"))]
+    return [*prepared, f"{key}={_quote(str(resume_sweep(mine) if multirun else resume_folder(config)))}"]
 
 
 def _asks_for_help(arguments: Sequence[str]) -> bool:
@@ -100,10 +120,13 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
 
 def _groups() -> dict[str, list[str]]:
     """Group → its choices, from the folders of `conf/`."""
+    others = [config_dir() / "sweep" / "wandb.yaml"]  # W&B's own format
     return {
-        folder.name: sorted(file.stem for file in folder.glob("*.yaml") if not file.stem.startswith("_"))
+        folder.name: sorted(
+            file.stem for file in folder.glob("*.yaml") if not file.stem.startswith("_") and file not in others
+        )
         for folder in config_dir().iterdir()
-        if folder.is_dir()
+        if folder.is_dir() and folder.name != "hydra"
     }
 
 
@@ -117,6 +140,8 @@ def _malformed(argument: str, groups: dict[str, list[str]]) -> str:
 
 def _wrong_choice(group: str, value: str, groups: dict[str, list[str]]) -> str | None:
     for choice in value.split(","):
+        if (group, choice) == ("sweep", "wandb"):
+            return "sweep=wandb: 이 파일은 W&B의 것입니다. 'wandb sweep conf/sweep/wandb.yaml' 로 쓰세요"
         if choice not in groups[group] and not (choice == "null" and group in ("experiment", "debug")):
             known = ", ".join(groups[group])
             return f"{group}={choice}: 그런 선택은 없습니다{nearest(choice, groups[group])}. 있는 것: {known}"
@@ -129,8 +154,9 @@ def _value(key: str, value: str, multirun: bool) -> str:
         return value
     if PATH_KEYS.fullmatch(key):
         value = os.path.expanduser(value)  # noqa: PTH111 - the name of nobody stays as typed
-        sweep = multirun and "," in value and not Path(value).exists()
-        return value if sweep and _parses(f"{key}={value}") else _quote(value)
+        if multirun and "," in value and not Path(value).exists():
+            return ",".join(_value(key, each, multirun) for each in value.split(","))
+        return _quote(value)
     return value if _parses(f"{key}={value}") else _quote(value)
 
 
@@ -153,4 +179,6 @@ def _first_choice(override: str) -> str:
     parsed = OverridesParser.create().parse_override(override)
     if not parsed.is_sweep_override():
         return override
+    if not parsed.is_discrete_sweep():
+        return f"{override.split('=', 1)[0]}={parsed.value().start}"
     return f"{override.split('=', 1)[0]}={next(iter(parsed.sweep_string_iterator()), 'null')}"

@@ -5,6 +5,7 @@ import logging
 import sys
 import time
 import warnings
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from pytorch_lightning.callbacks import TQDMProgressBar
+from pytorch_lightning.loggers import Logger
 from rich.console import Console
 from transformers.utils import logging as transformers_logging
 
@@ -31,7 +33,9 @@ from yuhee.training.checkpoints import BEST, AtomicCheckpointIO, Checkpoints, re
 from yuhee.training.config import TrainConfig
 from yuhee.training.loggers import make_loggers
 from yuhee.training.progress import LineProgress, StepFigures
+from yuhee.training.reply_table import ReplyTable
 from yuhee.training.run_folder import locked
+from yuhee.training.wandb_run import WandbRun, tracked
 
 log = logging.getLogger(__name__)
 
@@ -55,12 +59,13 @@ class TrainResult:
     split: Split
 
 
-def train(config: TrainConfig, folder: Path) -> TrainResult:
+def train(config: TrainConfig, folder: Path, callbacks: Sequence[pl.Callback] = ()) -> TrainResult:
     """Train, evaluate and save one model.
 
     Args:
         config: checked configuration.
         folder: of the run; made if need be, held while the run lasts.
+        callbacks: of the caller, called after our own.
 
     Raises:
         UserError: any mistake or obstacle on the user's side; nothing already saved is lost.
@@ -68,15 +73,19 @@ def train(config: TrainConfig, folder: Path) -> TrainResult:
     """
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder) if _is_rank_zero() else nullcontext():
-        return _Run(config, folder).go()
+        run = _Run(config, folder, callbacks)
+        with tracked(run.loggers):
+            return run.go()
 
 
 class _Run:
     """The stages of a run, in order."""
 
-    def __init__(self, config: TrainConfig, folder: Path) -> None:
+    def __init__(self, config: TrainConfig, folder: Path, callbacks: Sequence[pl.Callback]) -> None:
         self.config = config
         self.folder = folder
+        self.callbacks = callbacks
+        self.loggers: list[Logger] = []
         self.start = time.monotonic()
 
     def go(self) -> TrainResult:
@@ -88,11 +97,13 @@ class _Run:
         self._report(corpus)
         data = self._data(corpus, parts)
         figures = self._data_figures(corpus, parts, data)
-        module = self.config.family.create(self.config.model, data.encoder, self._facts(corpus, data))
+        facts = self._facts(corpus, data)
+        module = self.config.family.create(self.config.model, data.encoder, facts)
         every_n_steps = self.config.callbacks.checkpoint.every_n_steps
         checkpoints = Checkpoints(self.folder / "checkpoints", every_n_steps, self.config.optimized_metric)
         steps = StepFigures()
-        trainer = self._trainer([checkpoints, steps], resume)
+        trackers = self._start_loggers(resume, private=facts["private"])
+        trainer = self._trainer([checkpoints, steps, *map(ReplyTable, trackers), *self.callbacks])
         with checkpoints.signals():
             trainer.fit(module, data, ckpt_path=resume, weights_only=True)
             checkpoints.raise_if_interrupted()
@@ -104,6 +115,8 @@ class _Run:
             model = bundle.Model(module.network.eval(), data.encoder, module.description())
             bundle.save_bundle(model, self.folder / "bundle", figures)
         self._write("metrics.json", figures)
+        for tracker in trackers:
+            tracker.log_result(figures)
         return TrainResult(self.folder, figures, module, self.folder / "bundle", parts)
 
     def _split(self, corpus: Corpus) -> Split:
@@ -186,13 +199,17 @@ class _Run:
             },
         }
 
-    def _trainer(self, callbacks: list[pl.Callback], resume: Path | None) -> pl.Trainer:
+    def _start_loggers(self, resume: Path | None, *, private: bool) -> list[WandbRun]:
+        last_step = None if resume is None else torch.load(resume, weights_only=True, mmap=True)["global_step"]
+        self.loggers += make_loggers(self.config.logger, self.folder, last_step, self._settings(), private=private)
+        return [logger for logger in self.loggers if isinstance(logger, WandbRun)]
+
+    def _trainer(self, callbacks: list[pl.Callback]) -> pl.Trainer:
         on_terminal = sys.stderr.isatty()
         progress: pl.Callback = TQDMProgressBar(refresh_rate=5) if on_terminal else LineProgress()
-        last_step = None if resume is None else torch.load(resume, weights_only=True, mmap=True)["global_step"]
         ours = {
             "precision": resolve_precision(self.config.precision, str(self.config.trainer.get("accelerator", "auto"))),
-            "logger": make_loggers(self.config.logger, self.folder, last_step, self._settings()),
+            "logger": self.loggers,
             "callbacks": [*callbacks, progress],
             "plugins": [AtomicCheckpointIO()],
             "default_root_dir": self.folder,
@@ -212,6 +229,10 @@ class _Run:
         """The configuration for trackers; where files lie on this machine stays here."""
         settings = self.config.model_dump(mode="json", by_alias=True)
         _drop_paths(settings["data"])
+        settings.pop("ckpt_path")
+        for key in ("pretrained", "tokenizer"):
+            if (value := settings["model"].get(key)) and Path(value).expanduser().exists():
+                settings["model"][key] = Path(value).name
         return settings
 
     def _checkpoint_to_resume(self) -> Path | None:
