@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from yuhee.errors import UserError
-from yuhee.training import loggers
+from yuhee.training import loggers, wandb_access, wandb_run
 from yuhee.training.loggers import CsvMetrics, make_loggers
 
 KEY = "0123456789abcdef" * 2 + "01234567"
@@ -63,17 +63,17 @@ def _server() -> Iterator[str]:
 
 @pytest.fixture
 def _patient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(loggers, "WANDB_PATIENCE", 1.0)
+    monkeypatch.setattr(wandb_access, "PATIENCE", 1.0)
     monkeypatch.delenv("WANDB_MODE")
     monkeypatch.setenv("HOME", str(tmp_path))  # no key in a .netrc
     monkeypatch.setenv("WANDB_API_KEY", KEY)
 
 
 def _is_offline(tmp_path: Path) -> bool:
-    made = make_loggers(OPTIONS, tmp_path, None, {"seed": 1})
-    run = made[1].experiment
-    run.log({"val/bpc": 3.0})
-    run.finish()
+    run = make_loggers(OPTIONS, tmp_path, None, {"seed": 1}, private=False)[1]
+    assert isinstance(run, wandb_run.WandbRun)
+    run.log_metrics({"val/bpc": 3.0}, 1)
+    run.finish(0)
     return bool(list(tmp_path.glob("wandb/offline-run-*/*.wandb")))
 
 
@@ -121,4 +121,4 @@ def test_tensorboard_without_its_package_is_one_sentence(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(loggers, "TensorBoardLogger", missing)
     with pytest.raises(UserError, match=r"yuhee\[tensorboard\]"):
-        make_loggers({"tensorboard": {}}, tmp_path, None, {})
+        make_loggers({"tensorboard": {}}, tmp_path, None, {}, private=False)

@@ -16,6 +16,7 @@ GROUPS = {
     for folder in config_dir().iterdir()
     if folder.is_dir()
 }
+GROUPS["sweep"].remove("wandb")  # W&B's own format
 
 
 @pytest.mark.parametrize("choice", [f"{group}={name}" for group, names in sorted(GROUPS.items()) for name in names])

@@ -216,7 +216,9 @@ def _log_files(run: Any, kind: str, path: Path) -> None:
 
     artifact = wandb.Artifact(f"{kind}-{run.id}", kind)
     # immutable: sent from where they lie, not from a copy in the user's home that nobody would find again
-    artifact.add_dir(str(path), policy="immutable") if path.is_dir() else artifact.add_file(str(path), policy="immutable")
+    artifact.add_dir(str(path), policy="immutable") if path.is_dir() else artifact.add_file(
+        str(path), policy="immutable"
+    )
     run.log_artifact(artifact)
 
 
@@ -224,5 +226,9 @@ def _abandon() -> None:
     """Let go of W&B's service: its exit hook would print a traceback, or wait for a service that never answers."""
     import wandb
 
-    with contextlib.suppress(Exception):
-        within(PATIENCE, lambda: wandb.teardown(exit_code=1))
+    def let_go() -> None:
+        with contextlib.suppress(Exception, SystemExit):  # it exits with the status of its service
+            wandb.teardown(exit_code=1)
+
+    with contextlib.suppress(TimeoutError):
+        within(PATIENCE, let_go)

@@ -1,0 +1,114 @@
+"""Sweeps as people start them: real jobs, real launchers, real kills."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from tests.conftest import ROOT
+from tests.training.sweep_corpus import SMALL, write_corpus
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+FOLDER = Path("outputs/sweep/here")
+TINY = (*SMALL, "trainer.max_steps=2", f"hydra.sweep.dir={FOLDER}")
+# Trains as `train.py` does, and kills itself at a step of a trial.
+KILLER = f"""
+import os, runpy, signal, sys
+from hydra.core.hydra_config import HydraConfig
+from yuhee.training import progress
+original = progress.StepFigures.on_train_batch_end
+def kill(self, trainer, *rest):
+    original(self, trainer, *rest)
+    if HydraConfig.get().job.num == 1 and trainer.global_step == 6:
+        os.kill(os.getpid(), signal.SIGKILL)
+progress.StepFigures.on_train_batch_end = kill
+sys.argv[0] = {str(ROOT / "train.py")!r}
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def _table() -> dict[int, dict[str, str]]:
+    with (FOLDER / "sweep.csv").open(newline="") as file:
+        return {int(row["job"]): row for row in csv.DictReader(file)}
+
+
+def test_one_failed_job_is_listed_and_ends_no_other(run: Run, tmp_path: Path) -> None:
+    write_corpus(tmp_path)
+    command = ("train.py", "-m", *TINY, "model.lr=1e-3,2e-3", "data.max_length=9999,64")
+    result = run(*command)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert {number: row["status"] for number, row in _table().items()} == {
+        0: "failed",
+        1: "finished",
+        2: "failed",
+        3: "finished",
+    }
+    assert "512 토큰까지만" in _table()[0]["error"]
+    assert "실패한 작업 2" in result.stdout
+    figures = json.loads((FOLDER / "3" / "metrics.json").read_text())
+    assert float(_table()[3]["val/bpc"]) == figures["val/bpc"]
+    assert (FOLDER / "1" / "bundle" / "yuhee.json").is_file()
+
+
+def test_a_search_killed_in_a_trial_resumes_that_trial(tmp_path: Path) -> None:
+    write_corpus(tmp_path)
+    arguments = [
+        *SMALL,
+        "data.epochs=1",
+        "callbacks.checkpoint.every_n_steps=4",
+        "sweep=optuna_tiny",
+        "hydra.sweeper.n_trials=3",
+        "hydra.sweeper.pruner=null",
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLER, *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    [folder] = Path("outputs/sweep").iterdir()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", folder.name)
+    first = (folder / "0" / "metrics.json").stat().st_mtime_ns
+    resumed = subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), *arguments, "ckpt_path=last"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert resumed.returncode == 0, resumed.stderr
+    assert [each.name for each in Path("outputs/sweep").iterdir()] == [folder.name]
+    assert (folder / "0" / "metrics.json").stat().st_mtime_ns == first
+    journal = optuna.storages.journal.JournalFileBackend(str((folder / "optuna.journal").resolve()))
+    trials = optuna.load_study(storage=optuna.storages.JournalStorage(journal), study_name="yuhee").trials
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 3
+    for trial in trials:
+        metrics = json.loads((folder / str(trial.number) / "metrics.json").read_text())
+        assert trial.value == metrics["val/bpc"]
+        with (folder / str(trial.number) / "metrics.csv").open(newline="") as file:
+            steps = [int(row["step"]) for row in csv.DictReader(file) if row["train/loss"]]
+        assert steps == list(range(1, 13)), "a trial that was resumed has every step once"
+
+
+@pytest.mark.parametrize(("launcher", "jobs"), [("joblib", 2), ("submitit_local", 1), ("ray", 2)])
+def test_launchers_run_jobs_in_processes_of_their_own(launcher: str, jobs: int, run: Run, tmp_path: Path) -> None:
+    write_corpus(tmp_path)
+    seeds = ",".join(map(str, range(jobs)))
+    result = run("train.py", "-m", *TINY, f"hydra/launcher={launcher}", f"seed={seeds}", PYTHONPATH=str(ROOT))
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert {number: row["status"] for number, row in _table().items()} == dict.fromkeys(range(jobs), "finished")
+    for number, row in _table().items():
+        metrics = json.loads((FOLDER / str(number) / "metrics.json").read_text())
+        assert float(row["val/bpc"]) == metrics["val/bpc"]
+        assert (FOLDER / str(number) / ".hydra" / "config.yaml").is_file()
+        assert "대화" in (FOLDER / str(number) / "train.log").read_text(encoding="utf-8")
+    assert not list(Path("outputs").glob("20*")), "a job has no run folder beside its own"

@@ -1,0 +1,187 @@
+"""W&B: what an offline run holds, and that nothing it does stops a training."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args, load_sweep_config
+
+from tests.conftest import ROOT
+from tests.training.sweep_corpus import SMALL, write_corpus
+from tests.training.wandb_files import history, records, service, summary, tables, values
+from yuhee import bundle
+from yuhee.errors import UserError
+from yuhee.training import log_evaluation, wandb_access, wandb_run
+from yuhee.training.wandb_run import WandbConfig, WandbRun
+
+KILLER = f"""
+import os, runpy, signal, sys
+sys.path.insert(0, {str(ROOT)!r})
+from tests.training.wandb_files import service
+from yuhee.training import progress
+original = progress.StepFigures.on_train_batch_end
+def kill(self, trainer, *rest):
+    original(self, trainer, *rest)
+    if trainer.global_step == 2:
+        os.kill(service(os.getpid()), signal.SIGKILL)
+progress.StepFigures.on_train_batch_end = kill
+sys.argv[0] = {str(ROOT / "train.py")!r}
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def _agents_command(file: Path, run_id: str) -> list[str]:
+    """The command that W&B's agent runs for `file`, made with the agent's own functions."""
+    config = load_sweep_config(str(file))
+    assert config["metric"] == {"name": "val/bpc", "goal": "minimize"}
+    chosen = {"model.lr": {"value": 0.0012}, "seed": {"value": 2}}
+    assert set(chosen) <= set(config["parameters"])
+    parts = create_sweep_command_args({"args": chosen})
+    parts |= {"env": ["/usr/bin/env"], "interpreter": ["python"], "program": [str(ROOT / config["program"])]}
+    command: list[str] = []
+    for chunk in create_sweep_command(config["command"]):
+        command += parts[chunk[2:-1]] if chunk.startswith("${") else [chunk]
+    return command
+
+
+def test_a_run_of_wandbs_agent_is_recorded_whole(tmp_path: Path) -> None:
+    """The file for `wandb sweep` starts a run; what the run wrote offline is read back."""
+    write_corpus(tmp_path)
+    result = subprocess.run(
+        [*_agents_command(ROOT / "conf/sweep/wandb.yaml", "agent1"), *SMALL, "data.epochs=2", "hydra.run.dir=run"],
+        env={
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "WANDB_SWEEP_ID": "sweep1",
+            "WANDB_RUN_ID": "agent1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    folder = tmp_path / "run"
+    [run] = [record for kind, record in records(folder) if kind == "run"]
+    config = values(run.config.update)
+    assert run.run_id == "agent1"
+    assert (config["model"]["lr"], config["seed"]) == (0.0012, 2)
+    assert "path" not in config["data"]
+    rows = history(folder)
+    rates = {row["trainer/global_step"]: row["train/lr"] for row in rows if "train/lr" in row}
+    metrics = pd.read_csv(folder / "metrics.csv")
+    csv = metrics.dropna(subset=["train/lr"]).set_index("step")["train/lr"].to_dict()
+    assert rates == csv
+    assert len(rates) > 8
+    assert any(row.get("train/tokens_per_second", 0) > 0 for row in rows)
+    assert [row["val/bpc"] for row in rows if "val/bpc" in row] == list(metrics["val/bpc"].dropna())
+    assert summary(folder)["data/train_dialogues"] == 48
+    prompts = yaml.safe_load((ROOT / "conf/logger/wandb.yaml").read_text(encoding="utf-8"))["wandb"]["prompts"]
+    first, last = tables(folder)
+    assert last["columns"] == ["epoch", "step", "prompt", "reply"]
+    assert [row[:3] for row in last["data"]] == [[epoch, 12 * (epoch + 1), p] for epoch in (0, 1) for p in prompts]
+    assert last["data"][: len(prompts)] == first["data"]
+    assert all(row[3] for row in last["data"])
+    written = next(folder.glob("wandb/offline-run-*/*.wandb")).read_bytes()
+    assert socket.gethostname().encode() not in written
+
+
+def test_a_killed_service_stops_nothing(tmp_path: Path) -> None:
+    write_corpus(tmp_path)
+    result = subprocess.run(
+        [sys.executable, "-c", KILLER, *SMALL, "logger=wandb", "data.epochs=1", "hydra.run.dir=run"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stderr.count("W&B에 더는 기록하지 않습니다") == 1
+    steps = pd.read_csv(tmp_path / "run" / "metrics.csv").dropna(subset=["train/loss"])["step"]
+    assert list(steps) == list(range(1, 13))
+    assert (tmp_path / "run" / "metrics.json").is_file()
+
+
+def test_a_service_that_hangs_holds_nothing_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(wandb_run, "FINISH", 0.3)
+    monkeypatch.setattr(wandb_run, "PATIENCE", 0.3)
+    run = WandbRun(WandbConfig(), tmp_path, {}, private=False)
+    stopped = service(os.getpid())
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        run.log_metrics({"val/bpc": 3.0}, 1)
+        run.finish(0)
+    finally:
+        os.kill(stopped, signal.SIGKILL)
+    assert caplog.text.count("더는 기록하지 않습니다") == 1
+
+
+def test_runs_of_a_sweep_are_one_group_and_a_resume_keeps_its_id(tmp_path: Path) -> None:
+    (tmp_path / "2026-01-01_00-00-00" / "0").mkdir(parents=True)
+    (tmp_path / "2026-01-01_00-00-00" / "multirun.yaml").write_text("{}")
+    folder = tmp_path / "2026-01-01_00-00-00" / "0"
+    ids = set()
+    for second in range(2):
+        time.sleep(1.1 * second)  # an offline run's folder is named after its second
+        tracker = WandbRun(WandbConfig(), folder, {"seed": 1}, private=False)
+        tracker.log_metrics({"val/bpc": 3.0}, 1)
+        tracker.finish(0)
+        [run] = [record for kind, record in records(folder) if kind == "run"]
+        ids.add(run.run_id)
+        assert run.run_group == "2026-01-01_00-00-00"
+    assert len(ids) == 1
+
+
+def test_a_private_model_sends_figures_only(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="비공개"):
+        WandbRun(WandbConfig(log_bundle=True), tmp_path, {}, private=True)
+    assert WandbRun(WandbConfig(prompts=["안녕"]), tmp_path, {}, private=True).prompts == []
+
+
+def test_bundle_and_report_are_artifacts(small_model: bundle.Model, tmp_path: Path) -> None:
+    tracker = WandbRun(WandbConfig(log_bundle=True, project="mine"), tmp_path, {}, private=False)
+    bundle.save_bundle(small_model, tmp_path / "bundle", {"test/bpc": 9.0})
+    tracker.log_result({"test/bpc": 9.0})
+    tracker.finish(0)
+    [sent] = [record for kind, record in records(tmp_path) if kind == "artifact"]
+    assert sent.type == "bundle"
+    assert {"model.safetensors", "yuhee.json"} <= {entry.path for entry in sent.manifest.contents}
+    with pytest.raises(UserError, match="yuhee evaluate"):
+        log_evaluation(tmp_path)
+    (tmp_path / "evaluation").mkdir()
+    (tmp_path / "evaluation" / "report.html").write_text("<html>")
+    time.sleep(1.1)  # an offline run's folder is named after its second
+    log_evaluation(tmp_path)
+    kinds = list(records(tmp_path))
+    [report] = [record for kind, record in kinds if kind == "artifact"]
+    assert [entry.path for entry in report.manifest.contents] == ["report.html"]
+    [run] = [record for kind, record in kinds if kind == "run"]
+    assert (run.run_id, run.project) == (sent.run_id, "mine")
+
+
+def test_a_report_of_a_private_model_or_of_a_stranger_stays_here(small_model: bundle.Model, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="logger=wandb"):
+        log_evaluation(tmp_path)
+    (tmp_path / ".wandb-run").write_text("abc\nyuhee\n")
+    (tmp_path / "evaluation").mkdir()
+    (tmp_path / "evaluation" / "report.html").write_text("<html>")
+    small_model.facts["private"] = True
+    bundle.save_bundle(small_model, tmp_path / "bundle", {})
+    with pytest.raises(UserError, match="비공개"):
+        log_evaluation(tmp_path)
+    assert not (tmp_path / "wandb").exists()
+
+
+def test_what_takes_too_long_or_fails_is_told() -> None:
+    with pytest.raises(TimeoutError):
+        wandb_access.within(0.01, lambda: signal.pause())
+    with pytest.raises(ZeroDivisionError):
+        wandb_access.within(1, lambda: 1 // 0)
