@@ -9,20 +9,27 @@ import optuna
 import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import OmegaConf
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
 from tests.training.sweep_corpus import SMALL, STEPS_PER_EPOCH, write_corpus
 from yuhee.errors import UserError
 from yuhee.training import compose_config, config_dir, launchers, parse_config, prepare, train
-from yuhee.training.search import Pruned, TrialReport, search
+from yuhee.training.search import Pruned, TrialReport, distribution, search
 from yuhee.training.sweep import Sweep, grid
 from yuhee.training.sweep_folder import resume_sweep
 
 FOLDER = Path("outputs/sweep/2026-01-01_00-00-00")
 MEDIAN = OmegaConf.create({"_target_": "optuna.pruners.MedianPruner", "n_startup_trials": 1})
-SPACE = ["model.lr=tag(log, interval(1e-4, 1e-2))", "seed=range(1, 4)", "data=choice(sample, songys)"]
+SPACE = [
+    "data.num_workers=0",
+    "model.lr=tag(log, interval(1e-4, 1e-2))",
+    "seed=range(1, 4)",
+    "data=choice(sample, songys)",
+]
 
 
 class Launcher:
@@ -168,6 +175,22 @@ def test_an_unpromising_trial_stops_at_its_first_validation(tmp_path: Path) -> N
         rows = list(csv.DictReader(file))
     assert max(int(row["step"]) for row in rows) == STEPS_PER_EPOCH
     assert reported == {33: pytest.approx(float(next(row["val/bpc"] for row in rows if row["val/bpc"])))}
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("interval(0, 1)", FloatDistribution(0.0, 1.0)),
+        ("tag(log, interval(1e-4, 3e-3))", FloatDistribution(1e-4, 3e-3, log=True)),
+        ("int(interval(4, 32))", IntDistribution(4, 32)),
+        ("range(0.0, 0.35, step=0.05)", FloatDistribution(0.0, 0.3, step=0.05)),
+        ("range(1, 8, 2)", IntDistribution(1, 7, step=2)),
+        ("1e-3,2e-3", CategoricalDistribution(["0.001", "0.002"])),
+        ("[1,2],null,true", CategoricalDistribution(["[1,2]", "null", "True"])),
+    ],
+)
+def test_what_is_searched_is_said_in_hydras_syntax(typed: str, expected: object) -> None:
+    assert distribution(OverridesParser.create().parse_override(f"x={typed}")) == expected
 
 
 def test_nothing_to_search_and_no_optuna_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

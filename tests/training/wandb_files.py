@@ -61,7 +61,7 @@ def summary(folder: Path) -> dict[str, Any]:
 def tables(folder: Path) -> list[dict[str, Any]]:
     """The tables that were logged, as W&B keeps them beside its log, in order."""
     found = folder.glob("wandb/offline-run-*/files/media/table/*.table.json")
-    steps = sorted(found, key=lambda file: int(file.name.split("_")[1]))
+    steps = sorted(found, key=lambda file: (file.parts[-5], int(file.name.split("_")[1])))
     return [json.loads(file.read_text(encoding="utf-8")) for file in steps]
 
 

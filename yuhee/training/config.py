@@ -32,7 +32,7 @@ _MESSAGES = {
     "greater_than": "{gt:g}보다 커야 합니다",
     "greater_than_equal": "{ge:g} 이상이어야 합니다",
     "less_than_equal": "{le:g} 이하여야 합니다",
-    "list_type": "목록이 아닙니다([가, 나] 꼴로 쓰세요)",
+    "list_type": '목록이 아닙니다(["가", "나"] 꼴로 쓰세요)',
     "dict_type": "'이름: 값' 묶음이 아닙니다",
     "model_type": "'이름: 값' 묶음이 아닙니다",
     "value_error": "{error}",

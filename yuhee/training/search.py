@@ -4,13 +4,13 @@ Job n is trial n. A trial that was running when the sweep was killed is launched
 goes on from its own checkpoint.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep, Transformer
+from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from hydra.utils import instantiate
 from pytorch_lightning.trainer.states import TrainerFn
 
@@ -82,7 +82,7 @@ def search(sweep: "Sweep", overrides: Sequence[str], n_trials: int, batch_size: 
     optuna = _optuna()
     parser = OverridesParser.create(config_loader=sweep.loader)
     parsed = {override.key_or_group: override for override in parser.parse_overrides(list(overrides))}
-    space = {key: _distribution(optuna, override) for key, override in parsed.items() if override.is_sweep_override()}
+    space = {key: distribution(override) for key, override in parsed.items() if override.is_sweep_override()}
     if not space:
         raise UserError("탐색할 값이 없습니다. 예: model.lr='tag(log, interval(1e-4, 3e-3))' 를 붙여 주세요.")
     study = _study(sweep.folder, pruner)
@@ -92,7 +92,7 @@ def search(sweep: "Sweep", overrides: Sequence[str], n_trials: int, batch_size: 
     states = optuna.trial.TrialState
 
     def settings(trial: Any) -> list[str]:
-        return [_override(override, trial.params.get(key)) for key, override in parsed.items()]
+        return [_override(override, trial.params) for override in parsed.values()]
 
     def run(trials: Sequence[Any]) -> None:
         for trial, outcome in zip(trials, sweep.launch([settings(t) for t in trials], trials[0].number), strict=True):
@@ -125,23 +125,24 @@ def _study(folder: Path, pruner: Any) -> Any:
     )
 
 
-def _distribution(optuna: Any, override: Override) -> Any:
-    """Hydra's sweep syntax → Optuna's distribution."""
+def distribution(override: Override) -> Any:
+    """Hydra's sweep syntax → Optuna's distribution; choices stay text in Hydra's syntax."""
     value: Any = override.value()
-    distributions = optuna.distributions
+    distributions = _optuna().distributions
     if isinstance(value, IntervalSweep):
-        kind = distributions.IntDistribution if "int" in value.tags else distributions.FloatDistribution
+        kind = distributions.IntDistribution if isinstance(value.start, int) else distributions.FloatDistribution
         return kind(value.start, value.end, log="log" in value.tags)
     if isinstance(value, RangeSweep):
         values = list(value.range())
         kind = distributions.IntDistribution if isinstance(values[0], int) else distributions.FloatDistribution
         return kind(values[0], round(values[-1], 12), step=value.step)  # sums of steps are off by a hair
-    return distributions.CategoricalDistribution(list(override.sweep_iterator(transformer=Transformer.encode)))
+    return distributions.CategoricalDistribution(list(override.sweep_string_iterator()))
 
 
-def _override(override: Override, value: Any) -> str:
-    key = override.get_key_element()
-    return f"{key}={override.get_value_element_as_str() if value is None else value}"
+def _override(override: Override, params: Mapping[str, Any]) -> str:
+    key = override.key_or_group
+    value = params[key] if key in params else override.get_value_element_as_str()
+    return f"{override.get_key_element()}={value}"
 
 
 def _optuna() -> Any:
