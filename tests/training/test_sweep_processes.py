@@ -42,22 +42,15 @@ def _table() -> dict[int, dict[str, str]]:
 
 
 def test_one_failed_job_is_listed_and_ends_no_other(run: Run, tmp_path: Path) -> None:
+    """Two workers of joblib: one job is too long for its model, the other finishes."""
     write_corpus(tmp_path)
-    command = ("train.py", "-m", *TINY, "model.lr=1e-3,2e-3", "data.max_length=9999,64")
-    result = run(*command)
+    result = run("train.py", "-m", *TINY, "hydra/launcher=joblib", "data.max_length=9999,64", PYTHONPATH=str(ROOT))
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
-    assert {number: row["status"] for number, row in _table().items()} == {
-        0: "failed",
-        1: "finished",
-        2: "failed",
-        3: "finished",
-    }
+    assert {number: row["status"] for number, row in _table().items()} == {0: "failed", 1: "finished"}
     assert "512 토큰까지만" in _table()[0]["error"]
-    assert "실패한 작업 2" in result.stdout
-    figures = json.loads((FOLDER / "3" / "metrics.json").read_text())
-    assert float(_table()[3]["val/bpc"]) == figures["val/bpc"]
-    assert (FOLDER / "1" / "bundle" / "yuhee.json").is_file()
+    assert "실패한 작업 0" in result.stdout
+    _check_job(1)
 
 
 def test_a_search_killed_in_a_trial_resumes_that_trial(tmp_path: Path) -> None:
@@ -99,16 +92,22 @@ def test_a_search_killed_in_a_trial_resumes_that_trial(tmp_path: Path) -> None:
         assert steps == list(range(1, 13)), "a trial that was resumed has every step once"
 
 
-@pytest.mark.parametrize(("launcher", "jobs"), [("joblib", 2), ("submitit_local", 1), ("ray", 2)])
+@pytest.mark.parametrize(("launcher", "jobs"), [("submitit_local", 1), ("ray", 2)])
 def test_launchers_run_jobs_in_processes_of_their_own(launcher: str, jobs: int, run: Run, tmp_path: Path) -> None:
     write_corpus(tmp_path)
     seeds = ",".join(map(str, range(jobs)))
     result = run("train.py", "-m", *TINY, f"hydra/launcher={launcher}", f"seed={seeds}", PYTHONPATH=str(ROOT))
     assert result.returncode == 0, result.stdout + result.stderr
     assert {number: row["status"] for number, row in _table().items()} == dict.fromkeys(range(jobs), "finished")
-    for number, row in _table().items():
-        metrics = json.loads((FOLDER / str(number) / "metrics.json").read_text())
-        assert float(row["val/bpc"]) == metrics["val/bpc"]
-        assert (FOLDER / str(number) / ".hydra" / "config.yaml").is_file()
-        assert "대화" in (FOLDER / str(number) / "train.log").read_text(encoding="utf-8")
+    for number in range(jobs):
+        _check_job(number)
     assert not list(Path("outputs").glob("20*")), "a job has no run folder beside its own"
+
+
+def _check_job(number: int) -> None:
+    folder = FOLDER / str(number)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert float(_table()[number]["val/bpc"]) == metrics["val/bpc"]
+    assert (folder / ".hydra" / "config.yaml").is_file()
+    assert (folder / "bundle" / "yuhee.json").is_file()
+    assert "대화" in (folder / "train.log").read_text(encoding="utf-8")
