@@ -116,6 +116,7 @@ def evaluate(
         bool, typer.Option("--retrain", help="그 분할로 학습한 실행이 없으면 같은 설정으로 새로 학습한다.")
     ] = False,
     data_path: Annotated[str | None, typer.Option(help="학습한 말뭉치를 옮겼을 때 지금 있는 곳.")] = None,
+    log_wandb: Annotated[bool, typer.Option("--log-wandb", help="보고서를 그 실행의 W&B 기록에도 올린다.")] = False,
 ) -> None:
     """얼마나 좋은 모델인지 잰다: 시험 대화에서, 기준선 옆에서, 오차와 함께."""
     from yuhee.chat.engine import Decoding, check_seed
@@ -125,6 +126,12 @@ def evaluate(
     check_seed(seed)
     options = Options(on=on, limit=limit, decoding=Decoding(greedy=not sample), seed=seed)
     evaluate_paths(paths, Asked(options, split, _retrain if retrain else None, data_path), against)
+    if log_wandb:
+        from yuhee.evaluation.run_data import run_folder_of
+        from yuhee.training import log_evaluation
+
+        for folder in filter(None, map(run_folder_of, paths)):
+            log_evaluation(folder)
 
 
 @app.command()

@@ -20,9 +20,9 @@ from rich.table import Table
 from rich.text import Text
 
 from yuhee.errors import UserError
-from yuhee.paths import write_private
+from yuhee.paths import is_running, write_private
 from yuhee.training.config import find_problems, problems_error
-from yuhee.training.run_folder import is_running, locked
+from yuhee.training.run_folder import locked
 from yuhee.training.sweep_folder import CONFIG, JOURNAL, TABLE, arguments_of
 from yuhee.training.sweep_job import OUTCOME, Outcome, read_outcome
 

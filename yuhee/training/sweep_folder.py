@@ -7,7 +7,8 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from yuhee.errors import UserError
-from yuhee.training.run_folder import OUTPUTS, is_running
+from yuhee.paths import is_running
+from yuhee.training.run_folder import OUTPUTS
 
 CONFIG = "multirun.yaml"  # Hydra's name for the configuration of a whole sweep
 TABLE = "sweep.csv"  # written at its end
