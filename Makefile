@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run chat test lint format clean
+.PHONY: help run chat test notebooks bench study lint format clean
 
 help:  ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(READY)  ## Set up, train the embedded default (about 4 minutes), show what it says, and talk to it
 	$(BIN)/python train.py experiment=first_run
@@ -20,6 +20,18 @@ chat: $(READY)  ## Talk to the newest finished run
 
 test: $(READY)  ## Set up and run every test
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+notebooks: $(READY)  ## Execute every notebook whole, in a folder that goes away (about 5 minutes)
+	@folder=$$(mktemp -d) && trap "rm -rf $$folder" EXIT && cp notebooks/*.ipynb $$folder && for notebook in $$folder/*.ipynb; do \
+		start=$$(date +%s); $(BIN)/jupyter execute --timeout=600 $$notebook || exit 1; \
+		echo "$$(basename $$notebook): $$(($$(date +%s) - start)) s"; done
+
+bench: $(READY)  ## Measure training, replies and data beside their peers (about 25 minutes on a quiet machine)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m benchmarks
+
+study: $(READY)  ## Train and evaluate every row of the results table (hours; goes on where it was cut off)
+	$(BIN)/python -m benchmarks.study
 
 lint: $(READY)  ## ruff (check and format), mypy --strict, import-linter
 	$(BIN)/ruff check .
