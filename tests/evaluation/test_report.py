@@ -147,7 +147,8 @@ def test_a_metric_of_another_version_is_shown_by_its_key(talk: Evaluation, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(3.14159, "3.142"), (26.84, "26.8"), (8353792.0, "8,353,792"), (0.0, "0.000"), (math.nan, "–")]
+    ("value", "shown"),
+    [(3.14159, "3.142"), (26.84, "26.8"), (8353792.0, "8.35M"), (12345.6, "12,346"), (0.0, "0.000"), (math.nan, "–")],
 )
 def test_numbers(value: float, shown: str) -> None:
     assert number(value) == shown

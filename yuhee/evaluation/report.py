@@ -116,6 +116,8 @@ def number(value: float) -> str:
     """A figure with as many digits as a reader can use."""
     if not math.isfinite(value):
         return "–"
+    if abs(value) >= 1e6:
+        return f"{value / 1e6:,.2f}M"
     digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 10 else 3
     return f"{value:,.{digits}f}"
 
