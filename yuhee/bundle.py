@@ -106,10 +106,9 @@ def load(path: str | Path) -> Model:
         UserError: nothing there, or a file that is broken, foreign or unsafe.
     """
     place = Path(path).expanduser()
+    if folder := bundle_folder(place):
+        return _load_bundle(folder)
     if place.is_dir():
-        for candidate in (place, place / "bundle"):
-            if (candidate / "yuhee.json").is_file():
-                return _load_bundle(candidate)
         for name in ("best.ckpt", "last.ckpt", "previous.ckpt"):
             if (place / "checkpoints" / name).is_file():
                 return load_checkpoint(place / "checkpoints" / name)
@@ -117,6 +116,12 @@ def load(path: str | Path) -> Model:
     if not place.exists():
         raise UserError(f"{place}: 그런 파일이나 폴더가 없습니다. outputs/ 아래의 실행 폴더를 주세요.")
     return load_checkpoint(place)
+
+
+def bundle_folder(path: str | Path) -> Path | None:
+    """The bundle that `load` takes from a path; None if that is or holds a checkpoint only."""
+    place = Path(path).expanduser()
+    return next((folder for folder in (place, place / "bundle") if (folder / "yuhee.json").is_file()), None)
 
 
 def privacy_of(path: Path) -> str:
