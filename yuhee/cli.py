@@ -35,10 +35,12 @@ def chat(
     repetition_penalty: Annotated[float, typer.Option(help="한 대답 안의 되풀이를 누른다(1: 끔).")] = 1.05,
     max_new_tokens: Annotated[int, typer.Option(help="한 대답의 길이 한도(토큰).")] = 64,
     history: Annotated[int | None, typer.Option(min=0, help="돌아볼 주고받음의 수. 비우면 학습한 만큼.")] = None,
+    engine: Annotated[str, typer.Option(help="auto(가장 빠른 것), torch, int8, ctranslate2.")] = "auto",
 ) -> None:
     """학습한 모델과 이야기한다."""
     from yuhee.chat.companion import load
     from yuhee.chat.engine import Decoding, check_seed
+    from yuhee.chat.selection import engine_named
     from yuhee.chat.terminal import Conversation, converse
 
     decoding = Decoding(
@@ -50,7 +52,7 @@ def chat(
     )
     decoding.check()
     check_seed(seed)
-    converse(Conversation(load(path or _newest_run()), decoding, emotion, seed, history))
+    converse(Conversation(load(path or _newest_run(), engine_named(engine)), decoding, emotion, seed, history))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

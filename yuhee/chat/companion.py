@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from yuhee import bundle
-from yuhee.chat.engine import Decoding, Engine, check_seed
+from yuhee.chat.engine import Decoding, ReplyEngine, check_seed
+from yuhee.chat.selection import EngineName, engine_named, make_engine
 from yuhee.chat.session import Memory, Session
 from yuhee.data.dialogue import Turn
 from yuhee.errors import UserError
@@ -15,13 +16,18 @@ from yuhee.errors import UserError
 Messages = Sequence[Mapping[str, Any]]
 
 
-def load(path: str | Path) -> "Companion":
+def load(path: str | Path, engine: str = "auto") -> "Companion":
     """Load a bundle, a run folder or a `.ckpt`; needs no configuration and no network, and runs no code from it.
 
+    Args:
+        engine: what generates: `torch` with the weights as they are, `int8` with PyTorch and smaller weights,
+            `ctranslate2`, or `auto` for the fastest here (see `make_engine`).
+
     Raises:
-        UserError: nothing there, or a file that is broken, foreign or unsafe.
+        UserError: nothing there, a file that is broken, foreign or unsafe, or an unknown engine.
     """
-    return Companion(bundle.load(path))
+    name = engine_named(engine)
+    return Companion(bundle.load(path), name, bundle.bundle_folder(path))
 
 
 class Companion:
@@ -29,14 +35,14 @@ class Companion:
 
     Attributes:
         model: network, encoder and facts.
-        engine: its cache stays warm from one reply to the next.
+        engine: PyTorch's keeps its cache warm from one reply to the next.
     """
 
-    def __init__(self, model: bundle.Model) -> None:
-        if torch.cuda.is_available():
+    def __init__(self, model: bundle.Model, engine: EngineName = "auto", folder: Path | None = None) -> None:
+        if torch.cuda.is_available() and engine in ("auto", "torch"):
             model.network.to("cuda")
         self.model = model
-        self.engine = Engine(model.network, model.encoder)
+        self.engine: ReplyEngine = make_engine(model, engine, folder)
 
     @property
     def emotion_labels(self) -> list[str]:

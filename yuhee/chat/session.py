@@ -4,7 +4,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from yuhee.chat.care import fixed_reply
-from yuhee.chat.engine import Decoding, Engine
+from yuhee.chat.engine import Decoding, ReplyEngine
 from yuhee.data.dialogue import Turn
 from yuhee.data.encoding.causal_lm import CausalLMEncoder
 from yuhee.data.encoding.markers import ASSISTANT
@@ -37,7 +37,7 @@ class Session:
     Replies are remembered as the very ids that were generated, so that the engine's cache of them stays valid.
     """
 
-    def __init__(self, engine: Engine, encoder: CausalLMEncoder, memory: Memory) -> None:
+    def __init__(self, engine: ReplyEngine, encoder: CausalLMEncoder, memory: Memory) -> None:
         self.engine = engine
         self.encoder = encoder
         self.memory = memory
