@@ -64,7 +64,7 @@ def _replies(figures: Figures) -> str:
         [label, *_cells(figures[label], ("tokens_per_second", "{:.1f}"), ("peak_mb", "{:.0f}"))] for label in labels
     ]
     parts = [f"### Replies, 125 M\n\n{_table(['side', 'tokens / s', 'peak memory, MB'], rows)}"]
-    waits = {name: figures[f"conversation_{name}"] for name in ("torch", "ctranslate2")}
+    waits = {key.removeprefix("conversation_"): figures[key] for key in figures if key.startswith("conversation_")}
     known = {name: side["milliseconds"] for name, side in waits.items() if not problem(side)}
     missing = [f"{name}: {problem(side)}" for name, side in waits.items() if problem(side)]
     if known:

@@ -10,6 +10,7 @@ from benchmarks.scale import Scale
 from benchmarks.workload import read
 
 Figures = dict[str, Any]
+ENGINES = ("torch", "int8", "ctranslate2")  # of `yuhee.load`, whose conversations are followed
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,7 @@ def replies(bench: Bench) -> Figures:
     waits = bench.run(
         {
             "first_token": ("replies.first_token", spec),
-            "conversation_torch": ("replies.conversation", {**spec, "engine": "torch"}),
-            "conversation_ctranslate2": ("replies.conversation", {**spec, "engine": "ctranslate2"}),
+            **{f"conversation_{name}": ("replies.conversation", {**spec, "engine": name}) for name in ENGINES},
         }
     )
     figures: Figures = {label: medians(rows) for label, rows in {**speed, **waits}.items()}

@@ -18,6 +18,8 @@ from benchmarks.scale import FULL, QUICK
 from benchmarks.training.original import Exchanges, exchanges_of, masked_loss, train_original
 from tests.conftest import dialogue
 
+pytestmark = pytest.mark.filterwarnings("ignore:The number of training batches")
+
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> str:
