@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -19,6 +20,11 @@ from benchmarks.suites import SUITES, Bench
 def main() -> None:
     arguments = _arguments()
     scale = QUICK if arguments.quick else FULL
+    if scale.tokenizer is not None:
+        place = Path(os.environ.get("YUHEE_DATA_DIR") or "no YUHEE_DATA_DIR").resolve()
+        if not (place / scale.tokenizer).is_dir():
+            sys.exit(f"benchmarks: no folder {scale.tokenizer} in $YUHEE_DATA_DIR; --quick needs none")
+        os.environ["YUHEE_DATA_DIR"] = str(place)  # the sides run in another folder
     results: dict[str, Any] = {"machine": describe(), "quick": arguments.quick, "rounds": arguments.rounds}
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="yuhee-bench-") as work:

@@ -69,10 +69,14 @@ def medians(results: Sequence[Result]) -> Result:
     for result in results:
         if problem(result):
             return result
-    return {
-        key: statistics.median(result[key] for result in results) if isinstance(value, (int, float)) else value
-        for key, value in results[0].items()
-    }
+    return {key: _median([result[key] for result in results]) for key in results[0]}
+
+
+def _median(values: Sequence[Any]) -> Any:
+    """Of numbers, or of lists of numbers place by place; of anything else the first."""
+    if isinstance(values[0], list):
+        return [_median(column) for column in zip(*values, strict=True)]
+    return statistics.median(values) if isinstance(values[0], (int, float)) else values[0]
 
 
 def summary(result: Result) -> str:

@@ -104,12 +104,13 @@ def test_sides_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def run_side(name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
         calls.append((name, spec["seed"]))
-        return {"skipped": "no"} if name == "b" else {"speed": float(len(calls))}
+        n = float(len(calls))
+        return {"skipped": "no"} if name == "b" else {"speed": n, "turns": [n, 10 - n], "engine": "e"}
 
     monkeypatch.setattr(measure, "run_side", run_side)
     results = measure.alternate({name: (name, {}) for name in "abc"}, rounds=3)
     assert calls == [("a", 1), ("b", 1), ("c", 1), ("a", 2), ("c", 2), ("a", 3), ("c", 3)]
-    assert measure.medians(results["a"]) == {"speed": 4.0}
+    assert measure.medians(results["a"]) == {"speed": 4.0, "turns": [4.0, 6.0], "engine": "e"}
     assert measure.medians(results["b"]) == {"skipped": "no"}
 
 
