@@ -20,6 +20,7 @@ SIDES = {
     "training.ours": "benchmarks.training.ours:run",
     "training.original": "benchmarks.training.original:run",
     "training.trl": "benchmarks.training.sft:run",
+    "training.trl_packed": "benchmarks.training.sft:packed",
     "training.transformers": "benchmarks.training.hf_trainer:run",
     "replies.ours": "benchmarks.replies.ours:run",
     "replies.first_token": "benchmarks.replies.ours:first_token",
@@ -33,7 +34,14 @@ SIDES = {
     "turns": "benchmarks.turns:run",
     "scaling": "benchmarks.scaling:run",
 }
-PEERS = ("training.original", "training.trl", "training.transformers", "replies.original", "replies.transformers")
+PEERS = (
+    "training.original",
+    "training.trl",
+    "training.trl_packed",
+    "training.transformers",
+    "replies.original",
+    "replies.transformers",
+)
 
 
 def call(name: str, spec: dict[str, Any]) -> dict[str, Any]:

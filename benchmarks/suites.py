@@ -48,9 +48,11 @@ def training(bench: Bench) -> Figures:
             table[label]["share_of_bf16_peak"] = statistics.median(shares)
     figures = {"sides": table, "peak": medians(peaks), "flops_per_example": flops, "rounds": results}
     ours = results["ours"]
-    for peer in ("original", "trl", "transformers"):
+    for peer in set(results) - {"ours"}:
         figures[f"speed_over_{peer}"] = _ratio(ours, results[peer], "examples_per_second")
         figures[f"memory_over_{peer}"] = _ratio(ours, results[peer], "peak_mb")
+    both = [figures["speed_over_trl"], figures["speed_over_trl_packed"]]
+    figures["speed_over_best_trl"] = min(filter(None, both), default=None)
     figures["share_of_bf16_peak"] = table["ours"].get("share_of_bf16_peak")
     return figures
 

@@ -120,7 +120,13 @@ def test_ratios_are_taken_within_a_round(monkeypatch: pytest.MonkeyPatch, tmp_pa
         "workload",
         {"body_parameters": 100, "head_parameters": 50, "tokens_per_example": 20, "reply_tokens_per_example": 8},
     )
-    slow = {"ours": [100, 10, 10], "original": [10, 1, 5], "trl": [50, 5, 5], "transformers": [1, 1, 1]}
+    slow = {
+        "ours": [100, 10, 10],
+        "original": [10, 1, 5],
+        "trl": [50, 5, 5],
+        "trl_packed": [25, 5, 1],
+        "transformers": [1, 1, 1],
+    }
     sides = {
         label: [{"examples_per_second": float(rate), "peak_mb": 100.0} for rate in rates]
         for label, rates in slow.items()
@@ -132,6 +138,7 @@ def test_ratios_are_taken_within_a_round(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert figures["speed_over_original"] == 10  # 10, 10, 2
     assert figures["memory_over_original"] == 1
     assert figures["speed_over_transformers"] is None
+    assert figures["speed_over_best_trl"] == figures["speed_over_trl"] == 2  # 4 over the other
     assert figures["flops_per_example"] == 6 * (100 * 20 + 50 * 8)
     assert figures["share_of_bf16_peak"] == pytest.approx(1e-2)
 
