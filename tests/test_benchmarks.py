@@ -167,6 +167,13 @@ def test_rates_do_not_depend_on_which_lengths_were_drawn() -> None:
     assert long["examples_per_second"] == short["examples_per_second"] == 5
 
 
+def test_grid_has_every_point_but_the_largest() -> None:
+    made = grid.points(**FULL.grid)
+    assert len(made) == len(set(made)) == 5 * 6 - 1 + 3
+    assert (128, 512, 2) not in made
+    assert {n for b, length, n in made if (b, length) == (32, 256)} == {2, 4, 8, 16}
+
+
 def test_fit_finds_the_line() -> None:
     rows = [{"tokens": tokens, "seconds": 0.5 + 2e-6 * tokens} for tokens in (100, 200, 1000)]
     line = grid.linear_fit(rows)
