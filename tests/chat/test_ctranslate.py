@@ -8,7 +8,7 @@ from tests.chat.conftest import QUESTIONS, engine_of, padded_rows, small_network
 from yuhee import bundle
 from yuhee.chat import conversion
 from yuhee.chat.ctranslate import CTranslateEngine
-from yuhee.chat.engine import Decoding, Engine, banned_ids
+from yuhee.chat.engine import Decoding, Engine, forbidden_tokens
 from yuhee.data.dialogue import Turn
 from yuhee.data.encoding.causal_lm import CausalLMEncoder
 
@@ -48,7 +48,7 @@ def test_scores_are_those_of_the_network(encoder: CausalLMEncoder, family: str, 
     generator = conversion.generator(bundle.Model(network, encoder, {}), None, "float32")
     theirs = torch.from_numpy(np.array(generator.forward_batch(ids.tolist())))
     ours = network(ids).logits.detach()
-    banned = banned_ids(encoder, rows)
+    banned = forbidden_tokens(rows, encoder)[0]
     assert theirs[..., banned].isneginf().all()
     torch.testing.assert_close(theirs[..., ~banned], ours[..., ~banned], atol=2e-3, rtol=1e-4)
 

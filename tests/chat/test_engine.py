@@ -11,13 +11,12 @@ from transformers import (
     GPT2Config,
     GPT2LMHeadModel,
     PreTrainedModel,
-    TemperatureLogitsWarper,
     TopPLogitsWarper,
 )
 
 from tests.conftest import small_module
 from yuhee import bundle
-from yuhee.chat.engine import Decoding, Engine, _nucleus
+from yuhee.chat.engine import Decoding, Engine, Nucleus
 from yuhee.data.dialogue import Turn
 from yuhee.data.encoding.causal_lm import CausalLMEncoder
 from yuhee.errors import UserError
@@ -204,14 +203,10 @@ def test_almost_no_top_p_is_greedy_from_the_first_token_on(engine: Engine, encod
 
 
 @pytest.mark.parametrize("spread", [0.01, 1.0, 5.0])
-@pytest.mark.parametrize("temperature", [0.3, 1.0])
-@pytest.mark.parametrize("top_p", [0.001, 0.5, 0.9, 0.999])
-def test_the_likely_tokens_are_those_of_transformers(spread: float, temperature: float, top_p: float) -> None:
-    scores = (torch.randn(1, 2000) * spread).index_fill(1, torch.arange(50), -torch.inf)
-    theirs = TopPLogitsWarper(top_p)(None, TemperatureLogitsWarper(temperature)(None, scores)).softmax(-1)[0]
-    ours = _nucleus(scores[0], temperature, top_p)
-    assert torch.equal(ours > 0, theirs > 0)
-    torch.testing.assert_close(ours / ours.sum(), theirs)
+@pytest.mark.parametrize("top_p", [0.001, 0.5, 0.9, 0.99])
+def test_the_likely_tokens_are_those_of_transformers(spread: float, top_p: float) -> None:
+    scores = (torch.randn(3, 2000) * spread).index_fill(1, torch.arange(50), -torch.inf)
+    assert torch.equal(Nucleus(top_p)(None, scores), TopPLogitsWarper(top_p)(None, scores))
 
 
 @pytest.mark.parametrize("size", [1, 2, 4])

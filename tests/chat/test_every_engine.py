@@ -11,7 +11,7 @@ from transformers import TemperatureLogitsWarper, TopPLogitsWarper
 
 from tests.chat.conftest import padded_rows, wanting
 from yuhee import bundle
-from yuhee.chat.engine import Decoding, ReplyEngine, banned_ids
+from yuhee.chat.engine import Decoding, ReplyEngine, forbidden_tokens
 from yuhee.chat.session import Memory, Session
 from yuhee.data.dialogue import Turn
 from yuhee.data.encoding.causal_lm import CausalLMEncoder
@@ -26,7 +26,7 @@ def greedy(**values: float) -> Decoding:
 
 
 def test_no_control_marker_and_no_padding_is_ever_said(make: Make, encoder: CausalLMEncoder) -> None:
-    banned = banned_ids(encoder, padded_rows(encoder)).nonzero().flatten().tolist()
+    banned = forbidden_tokens(padded_rows(encoder), encoder)[0].nonzero().flatten().tolist()
     assert padded_rows(encoder) - 1 in banned
     assert encoder.markers["<usr>"] in banned
     engine = make(wanting(encoder, {**dict.fromkeys(banned, 1000.0), encoder.end_id: -1000.0}))
@@ -64,7 +64,7 @@ def test_words_are_drawn_as_often_as_their_probability_says(
     model = wanting(encoder, wanted, positions=1024)
     decoding = Decoding(temperature=1.5, top_p=0.8, max_new_tokens=500, repetition_penalty=1.0, no_repeat_ngram=1000)
     scores = model.network(torch.tensor([PROMPT])).logits[:, -1].detach()
-    scores[:, banned_ids(encoder, scores.shape[1])] = -torch.inf
+    scores[:, forbidden_tokens(scores.shape[1], encoder)[0]] = -torch.inf
     kept = TopPLogitsWarper(0.8)(None, TemperatureLogitsWarper(1.5)(None, scores)).softmax(-1)[0]
     counts = Counter(make(model).stream(PROMPT, decoding, seed))
     assert set(counts) == set(kept.nonzero().flatten().tolist()) == {310, 311, 312}

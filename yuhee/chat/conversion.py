@@ -16,7 +16,7 @@ from filelock import FileLock
 from transformers import GPT2LMHeadModel, GPTNeoXForCausalLM, PreTrainedModel
 
 from yuhee import bundle
-from yuhee.chat.engine import banned_ids
+from yuhee.chat.engine import forbidden_tokens
 
 Quantisation = Literal["int8", "float32"]
 LAYOUT = "1"  # of what is written here; a new number makes old conversions stale
@@ -108,7 +108,9 @@ def _write(model: bundle.Model, folder: Path, quantisation: Quantisation) -> Non
     rows = network.get_output_embeddings().weight.shape[0]
     with torch.no_grad():
         spec = _specification(network)
-        spec.decoder.projection.bias = torch.zeros(rows).masked_fill(banned_ids(model.encoder, rows), -torch.inf)
+        spec.decoder.projection.bias = torch.zeros(rows).masked_fill(
+            forbidden_tokens(rows, model.encoder)[0], -torch.inf
+        )
     spec.register_vocabulary([str(token) for token in range(rows)])
     spec.config.bos_token = spec.config.eos_token = spec.config.unk_token = end  # no other token has a meaning to it
     spec.validate()
