@@ -93,5 +93,5 @@ def fit(subject: Subject, dialogues: Sequence[Dialogue], batch_size: int, warmup
             cache_key="benchmark",
             batch_size=batch_size,
         )
-        _Run(subject.config, Path(folder))._trainer([clock], None).fit(subject.module, data)
+        _Run(subject.config, Path(folder), ())._trainer([clock]).fit(subject.module, data)
     return clock
