@@ -107,7 +107,7 @@ def turns(bench: Bench) -> Figures:
         spec = {"rows": scale.turn_rows[model], "steps": scale.turn_steps[model], "turns": scale.turns}
         common = [f"data={scale.corpus}", "data.max_length=512"]
         sides[model] = ("turns", {**spec, "overrides": [*values, *common]})
-    results = {model: medians(rows) for model, rows in bench.run(sides).items()}
+    results = {model: medians(rows) for model, rows in bench.run(sides, rounds=min(bench.rounds, 2)).items()}
     most = max(scale.turns)
     return {**results, "most": most, **{f"{m}_over_expansion": row.get(f"ratio_{most}") for m, row in results.items()}}
 
