@@ -5,7 +5,8 @@ import pytest
 
 from tests.conftest import dialogue
 from yuhee.data.corpus import Reader, read_corpus
-from yuhee.data.dialogue import Dialogue, Turn, corpus_hash
+from yuhee.data.dialogue import Dialogue, Turn
+from yuhee.data.digests import corpus_hash
 from yuhee.data.report import ReadReport
 from yuhee.errors import UserError
 

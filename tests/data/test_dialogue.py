@@ -5,16 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import dialogue
-from yuhee.data.dialogue import (
-    Dialogue,
-    Turn,
-    chained,
-    corpus_hash,
-    group_keys,
-    normalize_question,
-    windows,
-    without_some_emotions,
-)
+from yuhee.data.chains import chained
+from yuhee.data.dialogue import Dialogue, Turn, group_keys, normalize_question, windows, without_some_emotions
+from yuhee.data.digests import corpus_hash
 
 
 def test_a_turn_is_nfc_with_plain_line_breaks() -> None:

@@ -1,4 +1,5 @@
 import errno
+import gc
 import io
 import logging
 import os
@@ -10,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import dialogue
 from yuhee.data import example_store
+from yuhee.data.batching import Collate
 from yuhee.data.dialogue import Dialogue
 from yuhee.data.encoding.causal_lm import CausalLMEncoder, Example
 from yuhee.data.example_store import ExampleStore, encode_cached
@@ -275,3 +278,26 @@ def test_any_ids_are_read_back_as_they_were_written(
     store = ExampleStore(folder / "train.arrow")
     assert list(store) == examples
     assert store.lengths.tolist() == [len(ids) for ids in rows]
+
+
+def test_batches_straight_from_the_file_are_those_of_its_examples(
+    encode: Counting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(example_store, "BATCH", 3)
+    dialogues = [dialogue("가나" * (n % 4 + 1), "뷁😊" * (9 - n), name=str(n)) for n in range(8)]
+    store = encode_cached({"train": dialogues}, encode, tmp_path / "cache")["train"]
+    collate = Collate(3)
+    for indices in ([0], [7, 2, 2, 5], [3, 0, 6, 1, 4], list(range(8))):
+        mine, theirs = collate(store.__getitems__(indices)), collate([store[index] for index in indices])
+        assert {key: type(value) for key, value in mine.items()} == {key: type(value) for key, value in theirs.items()}
+        for key in ("input_ids", "labels", "context_labels", "characters", "lost"):
+            assert mine[key].dtype == theirs[key].dtype == torch.int64  # type: ignore[literal-required]
+            assert mine[key].tolist() == theirs[key].tolist()  # type: ignore[literal-required]
+        assert (mine["ids"], mine["tokens"]) == (theirs["ids"], theirs["tokens"])
+        assert mine["ids"] == [str(index) for index in indices]
+
+
+def test_the_collector_of_cycles_is_left_as_it_was(splits: dict[str, list[Dialogue]], tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="encoded again"):
+        encode_cached(splits, refuse, tmp_path / "cache")
+    assert gc.isenabled()

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,8 @@ from tests.conftest import dialogue
 from tests.data.test_importing import PHONE, PlainMasker, accepted, chat, imported, plain_masker, yuhee
 from yuhee.data.corpora import chat_jsonl
 from yuhee.data.corpus import Corpus, read_corpus
-from yuhee.data.dialogue import Dialogue, Turn, corpus_hash
+from yuhee.data.dialogue import Dialogue, Turn
+from yuhee.data.digests import corpus_hash
 from yuhee.data.mix import Ingredient, mixed
 from yuhee.data.privacy import gate
 from yuhee.data.report import ReadReport
@@ -196,3 +198,29 @@ def test_an_unmasked_import_imported_again_is_masked(tmp_path: Path) -> None:
     source = imported(chat(tmp_path, (f"이바다 {PHONE}", "응")), "plain.jsonl", "--no-mask")
     assert yuhee("import", source, "--out", "again.jsonl", "--accept").exit_code == 0
     assert first_text(accepted("again.jsonl")) == MASKED
+
+
+def test_what_is_public_or_masked_already_passes_one_by_one() -> None:
+    given: list[int] = []
+
+    def talks(report: ReadReport, settled: dict[str, Any]) -> Iterator[Dialogue]:
+        vars(report).update(settled)
+        given.clear()
+        for number in range(9):
+            given.append(number)
+            yield dialogue(f"질문 {number}", f"답 {number}")
+
+    settled: dict[str, Any]
+    for settled in ({"private": False}, {"privacy": "masked"}, {"privacy": "unmasked"}):
+        report = ReadReport("x")
+        passed = gate.protect(talks(report, settled), report)
+        assert [next(passed).questions for _ in range(3)] == [("질문 0",), ("질문 1",), ("질문 2",)]
+        assert given == [0, 1, 2]
+        assert len(list(passed)) == 6
+
+
+def test_nothing_read_is_still_settled() -> None:
+    for public, private, privacy in ((True, False, "public"), (False, True, "masked")):
+        report = ReadReport("x")
+        assert list(gate.protect([], report, public=public)) == []
+        assert (report.private, report.privacy) == (private, privacy)

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from tests.conftest import dialogue
 from yuhee.data.corpus import Corpus
 from yuhee.data.datamodule import DialogueDataModule
-from yuhee.data.dialogue import Dialogue, Turn, corpus_hash, group_keys, normalize_question
+from yuhee.data.dialogue import Dialogue, Turn, group_keys, normalize_question
+from yuhee.data.digests import corpus_hash
 from yuhee.data.encoding.causal_lm import CausalLMEncoder
 from yuhee.data.mix import Ingredient, mixed, repeated
 from yuhee.data.report import ReadReport

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.conftest import dialogue
 from yuhee.data.corpora import songys
 from yuhee.data.dialogue import Dialogue, Turn, normalize_question
+from yuhee.data.dialogue_store import stored
 from yuhee.data.report import ReadReport
 from yuhee.data.splits import Split, group, split
 from yuhee.errors import UserError
@@ -40,8 +41,10 @@ def distinct(count: int, emotion: str | None = None, start: int = 0) -> list[Dia
 
 
 def groups_of(dialogues: Sequence[Dialogue]) -> list[list[str]]:
-    found = group(dialogues, [each.content_hash() for each in dialogues])
-    return sorted((sorted(dialogues[index].id for index in members) for members in found), key=lambda g: (-len(g), g))
+    members: dict[int, list[str]] = defaultdict(list)
+    for each, first in zip(dialogues, group(stored(dialogues)).tolist(), strict=True):
+        members[first].append(each.id)
+    return sorted(map(sorted, members.values()), key=lambda g: (-len(g), g))
 
 
 WORDS = st.sampled_from(["안녕", "안녕!", "응", "ㅋㅋ", "밥 먹었어?", "밥먹었어", "헤어졌어", "좋아해", "왜", "그냥"])

@@ -9,6 +9,8 @@ from rich.console import Console
 
 from tests.data.test_importing import TRIO, WINDOWS, accepted, chat, imported, names, plain_masker, refused, yuhee
 from yuhee import paths
+from yuhee.data.corpora import chat_jsonl
+from yuhee.data.corpus import read_corpus
 from yuhee.data.report import origin_of
 from yuhee.training import forget as forgetting
 
@@ -327,3 +329,18 @@ def test_what_went_on_from_a_model_of_the_corpus_goes_too(export: Path, out: Pat
     assert yuhee("forget", out, "--yes").exit_code == 0
     assert not first.exists()
     assert sorted(path.name for path in Path("outputs").iterdir()) == ["4", "5", "6"]
+
+
+def test_the_text_of_an_import_that_was_called_public_goes_from_the_cache(
+    tmp_path: Path, export: Path, out: Path
+) -> None:
+    other = tmp_path / "other.jsonl"
+    other.write_bytes(out.read_bytes())
+    for file in (out, other):
+        assert read_corpus("chat_jsonl", chat_jsonl.read, str(file), public=True).report.privacy == "public"
+    kept = set((tmp_path / "cache" / "corpora").iterdir())
+    gone = forgetting.forget(export, Path("outputs"), yes=True)
+    left = set((tmp_path / "cache" / "corpora").iterdir())
+    assert len(kept) == 2
+    assert kept - left == {file for file in gone if "cache" in file.parts}
+    assert len(left) == 1

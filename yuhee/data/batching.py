@@ -1,7 +1,7 @@
 """Which examples stand in which batch, and how a batch is padded."""
 
 from collections.abc import Iterator, Sequence
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,16 @@ class Batch(TypedDict):
     tokens: int
 
 
+class EncodedRow(NamedTuple):
+    """What a batch takes of an encoded dialogue: the first fields of an `Example`, as arrays."""
+
+    id: str
+    input_ids: npt.NDArray[np.int32]
+    kinds: npt.NDArray[np.uint8]
+    characters: int
+    lost: int
+
+
 class Collate:
     """Pad examples on the right to the longest of the batch.
 
@@ -41,21 +51,21 @@ class Collate:
     def __init__(self, pad_id: int) -> None:
         self.pad_id = pad_id
 
-    def __call__(self, examples: Sequence[Example]) -> Batch:
-        shape = (len(examples), max(len(example.input_ids) for example in examples))
-        input_ids = np.full(shape, self.pad_id, dtype=np.int64)
-        kinds = np.zeros(shape, dtype=np.uint8)
-        for row, example in enumerate(examples):
-            input_ids[row, : len(example.input_ids)] = example.input_ids
-            kinds[row, : len(example.kinds)] = example.kinds
+    def __call__(self, examples: Sequence[Example | EncodedRow]) -> Batch:
+        lengths = np.array([len(example.input_ids) for example in examples])
+        filled = np.arange(lengths.max()) < lengths[:, None]
+        input_ids = np.full(filled.shape, self.pad_id, dtype=np.int64)
+        kinds = np.zeros(filled.shape, dtype=np.uint8)
+        input_ids[filled] = np.concatenate([example.input_ids for example in examples])
+        kinds[filled] = np.concatenate([example.kinds for example in examples])
         return {
             "input_ids": torch.from_numpy(input_ids),
             "labels": torch.from_numpy(np.where(kinds == Kind.REPLY, input_ids, IGNORE)),
             "context_labels": torch.from_numpy(np.where(kinds == Kind.CONTEXT, input_ids, IGNORE)),
-            "characters": torch.tensor([example.characters for example in examples]),
-            "lost": torch.tensor([example.lost for example in examples]),
+            "characters": torch.tensor([int(example.characters) for example in examples]),
+            "lost": torch.tensor([int(example.lost) for example in examples]),
             "ids": [example.id for example in examples],
-            "tokens": sum(len(example.input_ids) for example in examples),
+            "tokens": int(lengths.sum()),
         }
 
 

@@ -6,8 +6,10 @@ finds it likelier than other secrets of the same form has memorised it.
 
 import random
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from yuhee.data.dialogue import Dialogue, Turn, group_keys
+from yuhee.data.dialogue_store import spooled
 from yuhee.data.splits import Split
 
 DIGITS = 6  # of a secret: 19.9 bits
@@ -45,8 +47,10 @@ def alternatives(canary: Canary, count: int) -> list[Canary]:
 
 def plant(split: Split, canaries: list[Canary], repeats: int) -> Split:
     """The split with canaries in train alone, each seen `repeats` times in an epoch."""
+    if not canaries:
+        return split
     planted = [replace(canary.dialogue, repeat=float(repeats)) for canary in canaries]
-    return replace(split, train=[*split.train, *planted])
+    return replace(split, train=spooled(chain(split.train, planted)))
 
 
 def _secret(draw: random.Random) -> str:

@@ -1,12 +1,16 @@
-"""A corpus in memory: what a reader yielded, masked where it is somebody's own, its report and its hash."""
+"""A corpus: what a reader yielded, masked where it is somebody's own, its report and its hash."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow.compute as pc
 from tqdm import tqdm
 
-from yuhee.data.dialogue import Dialogue, corpus_hash
+from yuhee.data.corpus_cache import recall, remember, source_of
+from yuhee.data.dialogue import Dialogue
+from yuhee.data.dialogue_store import spooled, stored
+from yuhee.data.digests import corpus_hash
 from yuhee.data.privacy.gate import protect
 from yuhee.data.receipt import is_unmasked
 from yuhee.data.report import ReadReport
@@ -20,7 +24,7 @@ Reader = Callable[..., Iterator[Dialogue]]
 class Corpus:
     """Dialogues with at least one reply each, the reader's report, and the hash of the content."""
 
-    dialogues: list[Dialogue]
+    dialogues: Sequence[Dialogue]
     report: ReadReport
     hash: str
 
@@ -36,7 +40,7 @@ class Corpus:
 
     @property
     def emotion_labels(self) -> list[str]:
-        return sorted({t.emotion for d in self.dialogues for t in d.turns if t.role == "user" and t.emotion})
+        return sorted(pc.list_flatten(stored(self.dialogues).columns("labels")["labels"]).unique().to_pylist())
 
 
 def read_corpus(name: str, reader: Reader, path: str | None, *, public: bool = False) -> Corpus:
@@ -51,21 +55,17 @@ def read_corpus(name: str, reader: Reader, path: str | None, *, public: bool = F
     Raises:
         UserError: the reader's own, or no dialogue with a reply came out.
     """
+    source = source_of(name, reader, path, public=public)
+    if source and (known := recall(source)):
+        _refuse_unmasked(path, known[1])
+        return Corpus(*known, corpus_hash(known[0]))
     report = ReadReport(source=name)
     if path is not None:
         report.note_origin(Path(path))
     stream = tqdm(reader(path, report), desc=f"{name} 읽기", unit="대화", delay=2, leave=False)
-    dialogues, without = [], 0
-    for dialogue in report.count(protect(stream, report, public=public)):
-        if any(turn.role == "assistant" and turn.weight for turn in dialogue.turns):
-            dialogues.append(dialogue)
-        else:
-            without += 1
-    if path is not None and not report.private and is_unmasked(Path(path)):
-        raise UserError(
-            f"{path}: 개인정보를 가리지 않고 들여온 파일이라 data.privacy=public으로 읽을 수 없습니다. 그 설정을 빼 주세요."
-        )
-    if without:
+    dialogues = spooled(filter(_has_reply, report.count(protect(stream, report, public=public))))
+    _refuse_unmasked(path, report)
+    if without := report.dialogues - len(dialogues):
         report.notes.append(f"배울 답이 없는 대화 {without:,}개를 뺐습니다.")
     if not dialogues:
         line, reason = report.skipped[0] if report.skipped else (0, "답이 있는 대화가 없습니다")
@@ -73,4 +73,20 @@ def read_corpus(name: str, reader: Reader, path: str | None, *, public: bool = F
         raise UserError(
             f"{path or name}: 쓸 수 있는 대화가 하나도 없습니다({where}{reason}). 형식에 맞는 data=… 를 골랐는지 확인해 주세요."
         )
+    if (
+        source and not report.private and source == source_of(name, reader, path, public=public)
+    ):  # not changed meanwhile
+        remember(source, dialogues, report)
     return Corpus(dialogues, report, corpus_hash(dialogues))
+
+
+def _refuse_unmasked(path: str | None, report: ReadReport) -> None:
+    if path is not None and not report.private and is_unmasked(Path(path)):
+        raise UserError(
+            f"{path}: 개인정보를 가리지 않고 들여온 파일이라 data.privacy=public으로 읽을 수 없습니다. 그 설정을 빼 주세요."
+        )
+
+
+def _has_reply(dialogue: Dialogue) -> bool:
+    """Whether there is something to learn."""
+    return any(turn.role == "assistant" and turn.weight for turn in dialogue.turns)

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import logging
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,14 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 
 from yuhee.data.batching import Collate, EpochBatches, SortedBatches
-from yuhee.data.dialogue import chained, windows, without_some_emotions
+from yuhee.data.chains import chained
+from yuhee.data.dialogue import Dialogue, windows, without_some_emotions
+from yuhee.data.dialogue_store import Altered, spooled
 from yuhee.data.encoding.causal_lm import CausalLMEncoder, Example
 from yuhee.data.encoding.markers import PAD
 from yuhee.data.example_store import ExampleStore, encode_cached
 from yuhee.data.mix import repeated
-from yuhee.data.splits import SPLITS, Split
+from yuhee.data.splits import Split
 from yuhee.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -76,17 +80,20 @@ class DialogueDataModule(pl.LightningDataModule):
         """
         if self.examples:
             return
-        splits = {name: getattr(self.split, name) for name in SPLITS}
-        splits["train"] = repeated(splits["train"])
-        if not splits["train"]:
+        train = repeated(self.split.train)
+        if not train:
             raise UserError(
                 "weight가 작아 학습할 대화가 하나도 남지 않았습니다. data.parts.<이름>.weight를 늘려 주세요."
             )
         if self.encoder.emotion == "label":
-            splits["train"] = [without_some_emotions(dialogue, self.emotion_dropout) for dialogue in splits["train"]]
-        splits["train"] = chained(splits["train"], self.chain)
+            train = Altered(train, partial(without_some_emotions, share=self.emotion_dropout))
+        splits: dict[str, Sequence[Dialogue]] = {
+            "train": chained(train, self.chain),
+            "val": self.split.val,
+            "test": self.split.test,
+        }
         if self.history is not None:
-            splits = {name: [w for d in part for w in windows(d, self.history)] for name, part in splits.items()}
+            splits = {name: spooled(w for d in part for w in windows(d, self.history)) for name, part in splits.items()}
         self.examples = encode_cached(splits, self.encoder.encode, self.cache)
         self._warn_of_cuts()
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Literal, get_args
@@ -14,6 +14,7 @@ ROLES: tuple[str, ...] = get_args(Role)
 
 # The user's side and the replies share no key: a question may well be somebody's answer elsewhere.
 _QUESTION, _REPLY = "q:", "a:"
+_to_json = json.JSONEncoder(ensure_ascii=False).encode
 _NOT_A_WORD = re.compile(r"[\W_]+")
 
 
@@ -95,7 +96,7 @@ class Dialogue:
     def content_hash(self) -> str:
         """Hash of what is said, independent of the id and of the place in the file (32 hex digits)."""
         content = [(turn.role, turn.text, turn.emotion, turn.weight) for turn in self.turns]
-        return hashlib.blake2b(json.dumps(content, ensure_ascii=False).encode(), digest_size=16).hexdigest()
+        return hashlib.blake2b(_to_json(content).encode(), digest_size=16).hexdigest()
 
 
 def _clean(text: str) -> str:
@@ -128,28 +129,14 @@ def group_keys(turns: Iterable[Turn]) -> tuple[str, ...]:
 
 def without_some_emotions(dialogue: Dialogue, share: float) -> Dialogue:
     """The dialogue with about `share` of its emotion labels left out, the same ones every time."""
-    turns = []
-    for place, turn in enumerate(dialogue.turns):
-        hidden = _draw(f"{place}:{turn.text}") < share
-        turns.append(replace(turn, emotion=None) if hidden else turn)
-    return replace(dialogue, turns=tuple(turns))
-
-
-def chained(dialogues: Sequence[Dialogue], share: float) -> list[Dialogue]:
-    """Up to `share` of the dialogues each behind another one, as talk goes on to something else; the same every time.
-
-    Who talks for an evening changes the subject, while a corpus of short dialogues never does: a model that has seen
-    none of it answers the old subject. No chain grows longer than the longest dialogue.
-    """
-    longest = max((len(dialogue.turns) for dialogue in dialogues), default=0)
-    chains: list[Dialogue] = []
-    for dialogue in sorted(dialogues, key=Dialogue.content_hash):
-        fits = bool(chains) and len(chains[-1].turns) + len(dialogue.turns) <= longest
-        if fits and dialogue.turns[0].role != "system" and _draw(dialogue.content_hash()) < share:
-            before = chains.pop()
-            dialogue = replace(before, id=f"{before.id}+{dialogue.id}", turns=before.turns + dialogue.turns)
-        chains.append(dialogue)
-    return chains
+    hidden = {
+        place: replace(turn, emotion=None)
+        for place, turn in enumerate(dialogue.turns)
+        if turn.emotion is not None and draw(f"{place}:{turn.text}") < share
+    }
+    if not hidden:
+        return dialogue
+    return replace(dialogue, turns=tuple(hidden.get(place, turn) for place, turn in enumerate(dialogue.turns)))
 
 
 def windows(dialogue: Dialogue, history: int) -> list[Dialogue]:
@@ -176,14 +163,6 @@ def _unlearned(exchanges: Iterable[Iterable[Turn]]) -> Iterator[Turn]:
         yield replace(turn, weight=0) if turn.role == "assistant" else turn
 
 
-def _draw(text: str) -> float:
+def draw(text: str) -> float:
     """A number in [0, 1) that the text alone decides."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) / 2**64
-
-
-def corpus_hash(dialogues: Iterable[Dialogue]) -> str:
-    """Hash of a corpus as a set of dialogues: the same for every order of the file (32 hex digits)."""
-    digest = hashlib.blake2b(digest_size=16)
-    for key in sorted(d.content_hash() + (f"×{d.repeat:g}" if d.repeat != 1 else "") for d in dialogues):
-        digest.update(key.encode())
-    return digest.hexdigest()

@@ -1,10 +1,12 @@
 """Encoded examples on disk, memory-mapped: a corpus is encoded once per encoder, and costs no memory."""
 
+import gc
 import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pyarrow as pa
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from yuhee.data.batching import EncodedRow
 from yuhee.data.dialogue import Dialogue
 from yuhee.data.encoding.causal_lm import Example
 from yuhee.errors import UserError
@@ -33,6 +36,28 @@ _SCHEMA = pa.schema(
 )
 
 
+class _Columns:
+    """What a batch for training takes of a record batch, as arrays that share its memory."""
+
+    def __init__(self, batch: pa.RecordBatch) -> None:
+        self.bounds = batch.column("input_ids").offsets.to_numpy().astype(np.int64)
+        self._input_ids = batch.column("input_ids").values.to_numpy()
+        self._kinds = batch.column("kinds").values.to_numpy()
+        self._characters = batch.column("characters").to_numpy()
+        self._lost = batch.column("lost").to_numpy()
+        self._ids = batch.column("id")
+
+    def row(self, row: int) -> EncodedRow:
+        tokens = slice(self.bounds[row], self.bounds[row + 1])
+        return EncodedRow(
+            self._ids[row].as_py(),
+            self._input_ids[tokens],
+            self._kinds[tokens],
+            self._characters[row],
+            self._lost[row],
+        )
+
+
 class ExampleStore(Dataset[Example]):
     """Examples in one Arrow file (the IPC file format, whose footer betrays a truncated copy).
 
@@ -47,9 +72,9 @@ class ExampleStore(Dataset[Example]):
             raise ValueError("the cache holds other columns")
         self._batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
         self._starts = np.cumsum([0, *(batch.num_rows for batch in self._batches)])
-        offsets = [batch.column("input_ids").offsets.to_numpy() for batch in self._batches]
+        self._columns = [_Columns(batch) for batch in self._batches]
         self.lengths: npt.NDArray[np.int64] = np.concatenate(
-            [np.diff(offset).astype(np.int64) for offset in offsets] or [np.zeros(0, np.int64)]
+            [np.zeros(0, np.int64), *(np.diff(columns.bounds) for columns in self._columns)]
         )
 
     def __reduce__(self) -> tuple[type["ExampleStore"], tuple[Path]]:
@@ -61,17 +86,25 @@ class ExampleStore(Dataset[Example]):
     def __getitem__(self, index: int) -> Example:
         if not 0 <= index < len(self):
             raise IndexError(index)
+        place, row = self._place(index)
+        return Example(**{name: self._batches[place].column(name)[row].as_py() for name in _SCHEMA.names})
+
+    def __getitems__(self, indices: Sequence[int]) -> list[EncodedRow]:
+        """A batch for `Collate`, straight from the file."""
+        places = map(self._place, indices)
+        return [self._columns[place].row(row) for place, row in places]
+
+    def _place(self, index: int) -> tuple[int, int]:
+        """Record batch and row of an example."""
         place = int(np.searchsorted(self._starts, index, side="right")) - 1
-        row = index - int(self._starts[place])
-        batch = self._batches[place]
-        return Example(**{name: batch.column(name)[row].as_py() for name in _SCHEMA.names})
+        return place, index - int(self._starts[place])
 
     def total(self, column: str) -> int:
         """Sum of a numeric column over all examples."""
         return sum(int(batch.column(column).to_numpy().sum()) for batch in self._batches)
 
 
-def encode_cached(splits: dict[str, list[Dialogue]], encode: Encode, folder: Path) -> dict[str, ExampleStore]:
+def encode_cached(splits: Mapping[str, Sequence[Dialogue]], encode: Encode, folder: Path) -> dict[str, ExampleStore]:
     """Open the encoded splits in `folder`, encoding them first where they are missing or damaged.
 
     The folder appears whole or not at all, and only its owner may read it.
@@ -90,7 +123,8 @@ def encode_cached(splits: dict[str, list[Dialogue]], encode: Encode, folder: Pat
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".encoding-") as name:
             building = Path(name) / "examples"  # mkdtemp made the parent readable by its owner alone
             building.mkdir(mode=0o700)
-            with tqdm(total=sum(map(len, splits.values())), desc="인코딩", unit="대화", delay=2, leave=False) as bar:
+            count = sum(map(len, splits.values()))
+            with tqdm(total=count, desc="인코딩", unit="대화", delay=2, leave=False) as bar, _no_collection():
                 for split, dialogues in splits.items():
                     _write(building / f"{split}.arrow", dialogues, encode, bar)
             try:
@@ -106,14 +140,26 @@ def encode_cached(splits: dict[str, list[Dialogue]], encode: Encode, folder: Pat
     return _open(splits, folder)
 
 
-def _open(splits: dict[str, list[Dialogue]], folder: Path) -> dict[str, ExampleStore]:
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Encoding makes no cycles; the search for them would go through all that was imported every few thousand examples."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
+
+
+def _open(splits: Mapping[str, Sequence[Dialogue]], folder: Path) -> dict[str, ExampleStore]:
     stores = {split: ExampleStore(folder / f"{split}.arrow") for split in splits}
     if any(len(stores[split]) != len(dialogues) for split, dialogues in splits.items()):
         raise ValueError("the cache holds another number of examples")
     return stores
 
 
-def _write(path: Path, dialogues: list[Dialogue], encode: Encode, bar: "tqdm[Any]") -> None:
+def _write(path: Path, dialogues: Sequence[Dialogue], encode: Encode, bar: "tqdm[Any]") -> None:
     private = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb")
     with private as file, pa.ipc.new_file(file, _SCHEMA) as writer:
         for start in range(0, len(dialogues), BATCH):

@@ -1,11 +1,14 @@
 """Several corpora as one, with weights and caps."""
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from yuhee.data.corpus import Corpus
-from yuhee.data.dialogue import Dialogue, corpus_hash
+from yuhee.data.dialogue import Dialogue, draw
+from yuhee.data.dialogue_store import Dialogues, Indices, Selection, stored
+from yuhee.data.digests import Halves, corpus_hash, halves, in_hex, is_new, sorting
 from yuhee.data.report import PRIVACY, ReadReport
 
 
@@ -24,34 +27,63 @@ def mixed(name: str, ingredients: Mapping[str, Ingredient]) -> Corpus:
     A dialogue that stands in several parts is taken once, with the largest weight. Weights act on training alone.
     """
     report = ReadReport(source=name, private=False)
-    found: dict[str, Dialogue] = {}
-    copies = 0
-    for part, ingredient in ingredients.items():
-        taken = _capped(part, ingredient)
-        for key, dialogue in taken.items():
-            found[key] = _joined(found[key], dialogue) if key in found else dialogue
-        copies += len(taken)
-        _fold(report, part, ingredient.corpus.report, len(taken))
-    if copies > len(found):
-        report.notes.append(f"여러 곳에 든 같은 대화 {copies - len(found):,}개는 한 번만 넣었습니다.")
-    dialogues = list(report.count(found.values()))
+    parts = [_Part(part, ingredient) for part, ingredient in ingredients.items()]
+    for part in parts:
+        _fold(report, part.name, part.ingredient.corpus.report, part.distinct)
+    found = _joined(parts)
+    dialogues = stored(report.count(found))
+    if (copies := sum(part.distinct for part in parts)) > len(dialogues):
+        report.notes.append(f"여러 곳에 든 같은 대화 {copies - len(dialogues):,}개는 한 번만 넣었습니다.")
     return Corpus(dialogues, report, corpus_hash(dialogues))
 
 
-def _capped(part: str, ingredient: Ingredient) -> dict[str, Dialogue]:
-    """Content hash → dialogue, each once and weighed; the same `cap` ones for every order of the file."""
-    found: dict[str, Dialogue] = {}
-    for dialogue in ingredient.corpus.dialogues:
-        key = dialogue.content_hash()
-        weighed = replace(dialogue, id=f"{part}/{dialogue.id}", repeat=dialogue.repeat * ingredient.weight)
-        found[key] = _joined(found[key], weighed) if key in found else weighed
-    return found if ingredient.cap is None else {key: found[key] for key in sorted(found)[: ingredient.cap]}
+class _Part:
+    """What is taken of an ingredient, with its copies: the same `cap` dialogues for every order of the file.
+
+    Attributes:
+        indices: into the ingredient's dialogues.
+        hashes: of the content, one per index.
+        distinct: how many different ones there are.
+    """
+
+    def __init__(self, name: str, ingredient: Ingredient) -> None:
+        self.name = name
+        self.ingredient = ingredient
+        self.dialogues = stored(ingredient.corpus.dialogues)
+        self.hashes: Halves = halves(self.dialogues.columns("hash")["hash"])
+        self.indices: Indices = np.arange(len(self.hashes))
+        by_hash = sorting(self.hashes)
+        number = np.cumsum(is_new(self.hashes[by_hash]))  # of each among the different ones, from 1
+        self.distinct = int(number[-1]) if len(number) else 0
+        if ingredient.cap is not None:
+            self.indices = by_hash[number <= ingredient.cap]
+            self.hashes = self.hashes[self.indices]
+            self.distinct = min(self.distinct, ingredient.cap)
+
+    def dialogue(self, place: int) -> Dialogue:
+        """One of those that are taken, weighed, its id beginning with the part's name."""
+        found = self.dialogues.at(int(self.indices[place]))
+        return replace(found, id=f"{self.name}/{found.id}", repeat=found.repeat * self.ingredient.weight)
 
 
-def _joined(one: Dialogue, other: Dialogue) -> Dialogue:
-    """A dialogue that stands in two places belongs to the groups of both, in whichever order they are read."""
-    keys = tuple(sorted({*one.group_keys, *other.group_keys}))
-    return replace(one, group_keys=keys, repeat=max(one.repeat, other.repeat))
+def _joined(parts: list[_Part]) -> Iterator[Dialogue]:
+    """Each dialogue once, where it stands first.
+
+    One that stands in several places belongs to the groups of all of them, in whichever order they are read.
+    """
+    ends = np.cumsum([len(part.indices) for part in parts])
+    hashes = np.concatenate([part.hashes for part in parts])
+    order = sorting(hashes)
+    starts = np.flatnonzero(is_new(hashes[order]))
+    counts = np.diff(starts, append=len(order))
+    by_place = np.argsort(order[starts])
+    for start, count in zip(starts[by_place], counts[by_place], strict=True):
+        copies = []
+        for place in order[start : start + count].tolist():
+            number = int(np.searchsorted(ends, place, side="right"))
+            copies.append(parts[number].dialogue(place - int(ends[number]) + len(parts[number].indices)))
+        keys = copies[0].group_keys if count == 1 else sorted({key for copy in copies for key in copy.group_keys})
+        yield replace(copies[0], group_keys=tuple(keys), repeat=max(copy.repeat for copy in copies))
 
 
 def _fold(report: ReadReport, part: str, other: ReadReport, taken: int) -> None:
@@ -67,11 +99,12 @@ def _fold(report: ReadReport, part: str, other: ReadReport, taken: int) -> None:
     report.notes += [f"{part}: 대화 {other.dialogues:,}개{among}", *(f"{part}: {note}" for note in other.notes)]
 
 
-def repeated(dialogues: list[Dialogue]) -> list[Dialogue]:
+def repeated(dialogues: Iterable[Dialogue]) -> Dialogues:
     """Training dialogues as often as their weight says; a fraction takes the same ones every time."""
-    result = []
-    for dialogue in dialogues:
-        whole, fraction = divmod(dialogue.repeat, 1.0)
-        draw = int.from_bytes(hashlib.blake2b(dialogue.content_hash().encode(), digest_size=8).digest()) / 2**64
-        result += [dialogue] * (int(whole) + (draw < fraction))
-    return result
+    once = stored(dialogues)
+    known = once.columns("hash", "repeat")
+    whole, fraction = np.divmod(known["repeat"].to_numpy(), 1.0)
+    if (whole == 1).all() and not fraction.any():
+        return once
+    chance = np.fromiter(map(draw, in_hex(halves(known["hash"]))), np.float64, len(once))
+    return Selection(once, np.repeat(np.arange(len(once)), whole.astype(np.int64) + (chance < fraction)))

@@ -12,6 +12,7 @@ import yaml
 from rich.console import Console
 from rich.text import Text
 
+from yuhee.data.corpus_cache import remembered
 from yuhee.data.importing import page_path
 from yuhee.data.receipt import receipt_path
 from yuhee.data.report import origin_of
@@ -25,9 +26,10 @@ _NOT_HERE = {".git", ".venv", "node_modules", "__pycache__"}
 def forget(corpus: Path, outputs: Path, *, yes: bool = False) -> list[Path]:
     """List what was made from a corpus, and delete it once the user agrees.
 
-    Found are: the imported file with its reports, other imports of the same source below the current folder, and
-    every run below `outputs` that read any of these or went on from the weights of one that did (its cache,
-    checkpoints and bundle are in its folder). The original export is the user's own and stays.
+    Found are: the imported file with its reports, other imports of the same source below the current folder, the text
+    of such a file that was called public and is kept in the user's cache, and every run below `outputs` that read any
+    of these or went on from the weights of one that did (its cache, checkpoints and bundle are in its folder). The
+    original export is the user's own and stays.
 
     Args:
         corpus: an imported file or the file it was made from, which may be gone already.
@@ -45,7 +47,7 @@ def forget(corpus: Path, outputs: Path, *, yes: bool = False) -> list[Path]:
     imports, origins = _imports(corpus)
     runs = _runs(outputs.expanduser(), origins, corpus)
     files = [file for out in imports for file in (out, receipt_path(out), page_path(out), *partials(out))]
-    found = [file for file in files if file.exists()] + runs
+    found = [file for file in files if file.exists()] + remembered(origins) + runs
     if not found:
         raise UserError(f"{corpus}: 이 말뭉치로 만든 것을 찾지 못했습니다. 경로와 --outputs를 확인해 주세요.")
     for path in found:

@@ -24,6 +24,7 @@ from yuhee import bundle
 from yuhee.data.canaries import Canary, make_canaries, plant
 from yuhee.data.corpus import Corpus
 from yuhee.data.datamodule import DialogueDataModule
+from yuhee.data.digests import most_replies
 from yuhee.data.report import PRIVACY
 from yuhee.data.report_view import report_table, save_page
 from yuhee.data.splits import SPLITS, Split, split
@@ -179,7 +180,7 @@ class _Run:
         model = self.config.model
         pretrained = None if getattr(model, "from_scratch", False) else getattr(model, "pretrained", None)
         parents = [Path(path).expanduser() for path in (pretrained, self.config.ckpt_path) if path]
-        longest = max(len(dialogue.replies) for dialogue in data.split.train)
+        longest = most_replies(data.split.train)
         privacy = max([corpus.report.privacy, *map(bundle.privacy_of, parents)], key=PRIVACY.index)
         return {
             "model": getattr(model, "name", self.config.family.family),

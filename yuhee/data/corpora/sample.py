@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from importlib.resources import files
+from pathlib import Path
 
 from yuhee.data.corpora import chat_jsonl
 from yuhee.data.dialogue import Dialogue
@@ -15,7 +16,17 @@ def read(path: str | None, report: ReadReport) -> Iterator[Dialogue]:
     Raises:
         UserError: a `data.path`, which this corpus does not take.
     """
+    file = locate(path)
+    report.private = False
+    yield from chat_jsonl.read(str(file), report)
+
+
+def locate(path: str | None) -> Path:
+    """Where the embedded file is.
+
+    Raises:
+        UserError: a `data.path`, which this corpus does not take.
+    """
     if path is not None:
         raise UserError("data=sample은 내장 말뭉치라 data.path를 받지 않습니다. data.path를 빼 주세요.")
-    report.private = False
-    yield from chat_jsonl.read(str(files("yuhee.data.corpora") / "sample.jsonl"), report)
+    return Path(str(files("yuhee.data.corpora") / "sample.jsonl"))

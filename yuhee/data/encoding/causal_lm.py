@@ -141,8 +141,24 @@ class CausalLMEncoder:
         A dialogue that is too long loses whole oldest exchanges first; then the oldest text is cut, last of all
         the reply's own, never its end token.
         """
+        dialogues = list(dialogues)
         encoded = iter(self._encode_turns([turn for dialogue in dialogues for turn in dialogue.turns]))
-        return [self._example(dialogue, [next(encoded) for _ in dialogue.turns]) for dialogue in dialogues]
+        trimmed = [self._fitted([next(encoded) for _ in dialogue.turns]) for dialogue in dialogues]
+        replies = [[turn for turn in kept if turn.turn.role == "assistant" and turn.turn.weight] for kept, _ in trimmed]
+        lost = iter(self._lost([reply for some in replies for reply in some]))
+        return [
+            Example(
+                id=dialogue.id,
+                input_ids=[token for turn in kept for token in turn.ids],
+                kinds=[kind for turn in kept for kind in turn.kinds],
+                characters=sum([len(reply.turn.text) + 1 for reply in learned]),
+                lost=sum([next(lost) for _ in learned]),
+                dropped=dropped,
+                cut=sum([turn.cut for turn in kept]),
+                cut_replies=sum([reply.cut for reply in learned]),
+            )
+            for dialogue, (kept, dropped), learned in zip(dialogues, trimmed, replies, strict=True)
+        ]
 
     def prompt(self, turns: Sequence[Turn], max_length: int | None = None) -> list[int]:
         """Ids of a conversation that waits for a reply, trimmed as in training to `max_length` tokens."""
@@ -156,14 +172,26 @@ class CausalLMEncoder:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of a reply's tokens, as people type it; control markers are left out, line breaks come back."""
-        lines: list[list[int]] = [[]]
-        for token in ids:
-            if token == self.newline_id:
-                lines.append([])
-            elif token not in self._control_ids:
-                lines[-1].append(token)
+        return self._decode([ids])[0]
+
+    def _decode(self, replies: Sequence[Sequence[int]]) -> list[str]:
+        """Texts of many replies in one call of the tokenizer."""
+        newline, control = self.newline_id, self._control_ids
+        lines: list[list[int]] = []
+        ends = []
+        for ids in replies:
+            lines.append([])
+            for token in ids:
+                if token == newline:
+                    lines.append([])
+                elif token not in control:
+                    lines[-1].append(token)
+            ends.append(len(lines))
         texts = self.tokenizer.decode_batch(lines, skip_special_tokens=False)
-        return self.markers.look_alike("\n".join(self.markers.unguard(readable(text)) for text in texts))
+        texts = [self.markers.unguard(readable(text)) for text in texts]
+        return [
+            self.markers.look_alike("\n".join(texts[start:end])) for start, end in zip([0, *ends], ends, strict=False)
+        ]
 
     def whole_characters(self, ids: Sequence[int]) -> Sequence[int]:
         """The ids up to a last run of byte tokens, which may yet grow into another character."""
@@ -203,21 +231,16 @@ class CausalLMEncoder:
             result.append(_EncodedTurn(turn, ids, kinds, text_end))
         return result
 
-    def _example(self, dialogue: Dialogue, encoded: list[_EncodedTurn]) -> Example:
-        if sum(len(turn.ids) for turn in encoded) > self.max_length:
+    def _fitted(self, encoded: list[_EncodedTurn]) -> tuple[list[_EncodedTurn], int]:
+        """The turns of a dialogue that fit into an example, and the number of dropped exchanges."""
+        if sum([len(turn.ids) for turn in encoded]) > self.max_length:
             encoded = _up_to_last_learned_reply(encoded)
-        kept, dropped = _trim(encoded, self.max_length)
-        replies = [turn for turn in kept if turn.turn.role == "assistant" and turn.turn.weight]
-        return Example(
-            id=dialogue.id,
-            input_ids=[token for turn in kept for token in turn.ids],
-            kinds=[kind for turn in kept for kind in turn.kinds],
-            characters=sum(len(reply.turn.text) + 1 for reply in replies),
-            lost=sum(lost_characters(reply.turn.text, self.decode(reply.ids)) for reply in replies),
-            dropped=dropped,
-            cut=sum(turn.cut for turn in kept),
-            cut_replies=sum(reply.cut for reply in replies),
-        )
+        return _trim(encoded, self.max_length)
+
+    def _lost(self, replies: Sequence[_EncodedTurn]) -> list[int]:
+        """Of each reply, the characters that decoding its tokens does not give back."""
+        decoded = self._decode([reply.ids for reply in replies])
+        return [lost_characters(reply.turn.text, back) for reply, back in zip(replies, decoded, strict=True)]
 
 
 def lost_characters(raw: str, back: str) -> int:

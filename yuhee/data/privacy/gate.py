@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 
 from yuhee.data.dialogue import Dialogue
+from yuhee.data.dialogue_store import spooled
 from yuhee.data.privacy.masker import Masker
 from yuhee.data.report import ReadReport
 
@@ -18,9 +20,12 @@ def protect(dialogues: Iterable[Dialogue], report: ReadReport, *, public: bool =
     the user refused to mask says `unmasked`. An import that was masked already is masked again, but its speakers
     are pseudonyms by then.
 
-    The names to look for are those of all speakers, so the whole corpus is read before the first dialogue comes out.
+    The names to look for are those of all speakers, so a corpus that was not masked before is read to its end (onto
+    disk, as `spooled` does) before the first dialogue comes out.
     """
-    corpus = list(dialogues)
+    stream = iter(dialogues)
+    first = list(islice(stream, 1))  # a reader settles the matter before its first dialogue
+    corpus: Iterable[Dialogue] = chain(first, stream)
     if report.privacy == "unmasked" or not report.private:
         yield from corpus
         return
@@ -28,7 +33,11 @@ def protect(dialogues: Iterable[Dialogue], report: ReadReport, *, public: bool =
         report.private = False
         yield from corpus
         return
-    masker = Masker(() if report.privacy == "masked" else members(corpus), keep=OURS)
+    if report.privacy == "masked":
+        masker = Masker(keep=OURS)
+    else:
+        corpus = spooled(corpus)
+        masker = Masker(members(corpus), keep=OURS)
     report.privacy = "masked"
     for dialogue in corpus:
         yield masker.dialogue(dialogue)
