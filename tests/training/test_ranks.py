@@ -1,44 +1,133 @@
-"""Two processes train as one process with the same global batch."""
+"""However a step's dialogues are laid out, in rows or over processes, it is the same step."""
 
 import json
-import subprocess
-from collections.abc import Callable
+import shutil
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+import yuhee
+from tests.conftest import dialogue, small_module
+from tests.training.forked import train
+from yuhee.data.batching import Collate
+from yuhee.data.encoding.causal_lm import CausalLMEncoder
+from yuhee.data.encoding.markers import PAD
 
 ARGUMENTS = (
-    "train.py",
     "data=songys",
     "data.path=corpus.csv",
     "precision=32-true",
     "model.vocab_size=400",
     "model.token_dropout=0",
-    "model.network.num_hidden_layers=1",
+    "model.network.num_hidden_layers=2",
     "model.network.hidden_size=32",
     "model.network.num_attention_heads=2",
     "model.network.hidden_dropout=0",
     "model.network.attention_dropout=0",
     "trainer.max_steps=4",
     "trainer.log_every_n_steps=1",
+    "trainer.gradient_clip_val=0.5",
     "trainer.accelerator=cpu",
 )
+TWO_RANKS = (*ARGUMENTS, "data.batch_size=3", "trainer.devices=2")
 
 
-def test_two_ranks_make_the_steps_of_one_process(run: Run) -> None:
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run by one process, a dialogue a row; beside it lies its corpus."""
+    folder = tmp_path_factory.mktemp("ranks")
     rows = "".join(f"질문 {n} {'가나다' * (n % 9 + 1)},대답 {'라마 ' * (n % 4 + 1)}{n},{n % 3}\n" for n in range(50))
-    Path("corpus.csv").write_text("Q,A,label\n" + rows, encoding="utf-8")
-    one = run(*ARGUMENTS, "data.batch_size=6", "hydra.run.dir=one", OMP_NUM_THREADS="1")
-    two = run(
-        *ARGUMENTS, "data.batch_size=3", "trainer=ddp", "trainer.devices=2", "hydra.run.dir=two", OMP_NUM_THREADS="1"
-    )
-    assert one.returncode == 0, one.stderr
-    assert two.returncode == 0, two.stderr
-    weights = [torch.load(f"{name}/checkpoints/last.ckpt", weights_only=True)["state_dict"] for name in ("one", "two")]
-    for name, tensor in weights[0].items():
-        torch.testing.assert_close(weights[1][name], tensor, atol=1e-5, rtol=1e-4)
-    metrics = [json.loads(Path(name, "metrics.json").read_text()) for name in ("one", "two")]
-    for key in ("train/bpc", "val/bpc", "test/bpc"):
-        assert abs(metrics[0][key] - metrics[1][key]) < 1e-3
+    (folder / "corpus.csv").write_text("Q,A,label\n" + rows, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        status, output = train(*ARGUMENTS, "data.batch_size=6", "hydra.run.dir=one")
+    assert status == 0, output
+    return folder / "one"
+
+
+@pytest.fixture(autouse=True)
+def _beside(one: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(one.parent)
+
+
+def _checkpoint(folder: Path | str) -> dict[str, Any]:
+    return torch.load(Path(folder) / "checkpoints" / "last.ckpt", weights_only=True)  # type: ignore[no-any-return]
+
+
+def _assert_same(run: str, one: Path, tolerance: float = 1e-4) -> None:
+    """Weights, the optimizer's states under the same numbers, and the figures."""
+    ours, expected = _checkpoint(run), _checkpoint(one)
+    assert ours["state_dict"].keys() == expected["state_dict"].keys()
+    for name, tensor in expected["state_dict"].items():
+        torch.testing.assert_close(ours["state_dict"][name], tensor, atol=1e-5, rtol=1e-4)
+    states, expected_states = (checkpoint["optimizer_states"][0]["state"] for checkpoint in (ours, expected))
+    for number, state in expected_states.items():
+        for name, tensor in state.items():
+            torch.testing.assert_close(states[number][name], tensor, atol=1e-5, rtol=1e-4)
+    metrics, expected_metrics = (json.loads(Path(folder, "metrics.json").read_text()) for folder in (run, one))
+    for key in ("train/objective", "train/bpc", "val/bpc", "test/bpc"):
+        assert metrics[key] == pytest.approx(expected_metrics[key], abs=tolerance), key
+
+
+def test_the_steps_are_clipped(one: Path) -> None:
+    """Else the norms below would not be compared."""
+    rows = [line.split(",") for line in (one / "metrics.csv").read_text().splitlines()]
+    place = rows[0].index("train/grad_norm")
+    norms = [float(row[place]) for row in rows[1:] if row[place]]
+    assert len(norms) == 4
+    assert min(norms) > 1
+
+
+def test_packed_dialogues_make_the_steps_of_padded_ones(one: Path) -> None:
+    status, output = train(*ARGUMENTS, "data.batch_size=6", "data.packing=true", "hydra.run.dir=packed")
+    assert status == 0, output
+    _assert_same("packed", one)
+
+
+def test_two_ranks_make_the_steps_of_one_process(one: Path) -> None:
+    """Lightning starts the second one."""
+    status, output = train(*TWO_RANKS, "trainer=ddp", "hydra.run.dir=ddp")
+    assert status == 0, output
+    assert output.count("yuhee chat") == 1
+    _assert_same("ddp", one)
+
+
+def test_sharded_ranks_stop_and_go_on_and_make_the_steps_of_one_process(one: Path) -> None:
+    sharded = (*TWO_RANKS, "trainer=fsdp", "hydra.run.dir=fsdp")
+    status, output = train(*sharded, ranks=2, stop_after=2)
+    assert status == 130, output
+    assert "Traceback" not in output
+    assert _checkpoint("fsdp")["global_step"] == 2
+    shutil.copytree("fsdp", "whole")
+    status, output = train(*sharded, "ckpt_path=last", ranks=2)
+    assert status == 0, output
+    _assert_same("fsdp", one)
+    assert yuhee.load("fsdp").reply("질문", greedy=True) == yuhee.load(one).reply("질문", greedy=True)
+    # what the shards saved, one process reads as its own
+    status, output = train(*ARGUMENTS, "data.batch_size=6", "ckpt_path=last", "hydra.run.dir=whole")
+    assert status == 0, output
+    _assert_same("whole", one)
+
+
+def test_a_mean_of_the_ranks_means_would_be_another_step(encoder: CausalLMEncoder) -> None:
+    """So the runs above could differ."""
+    module = small_module(encoder, context_loss_weight=0.5).eval()
+    talk = [dialogue("안녕", "응"), dialogue("오늘 너무 힘들었어ㅠㅠ", "헐 무슨 일 있었어? 나한테 말해 봐")]
+    collate = Collate(encoder.markers[PAD])
+    ranks = [collate(list(encoder.encode([each]))) for each in talk]
+
+    def gradient(*batches: Any, mean: bool = False) -> torch.Tensor:
+        module.zero_grad()
+        parts = [module._nll(batch) for batch in batches]
+        weights = [len(replies) + 0.5 * len(words) for replies, words in parts]
+        sums = [replies.sum() + 0.5 * words.sum() for replies, words in parts]
+        if mean:
+            sums, weights = [loss / weight for loss, weight in zip(sums, weights, strict=True)], [float(len(parts))]
+        (torch.stack(sums).sum() / sum(weights)).backward()
+        return torch.cat([parameter.grad.flatten() for parameter in module.parameters() if parameter.grad is not None])
+
+    whole = gradient(collate(list(encoder.encode(talk))))
+    torch.testing.assert_close(gradient(*ranks), whole, atol=1e-6, rtol=1e-4)
+    assert (gradient(*ranks, mean=True) - whole).norm() > 0.1 * whole.norm()

@@ -1,7 +1,7 @@
 """Which examples stand in which batch, and how a batch is padded."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ class Batch(TypedDict):
     `input_ids`, `labels`, `context_labels`: (batch, length) int64, padded on the right. `labels` holds the token
     where a reply is learned, `context_labels` where a user's word is, both −100 elsewhere and not shifted.
     `characters`, `lost`: (batch,) int64, see `Example`. `ids`: the dialogues' ids. `tokens`: without padding.
+    `position_ids`: (batch, length) int64, of packed dialogues: a row holds several, see `Pack`.
     """
 
     input_ids: torch.Tensor
@@ -29,6 +30,7 @@ class Batch(TypedDict):
     lost: torch.Tensor
     ids: list[str]
     tokens: int
+    position_ids: NotRequired[torch.Tensor]
 
 
 class EncodedRow(NamedTuple):

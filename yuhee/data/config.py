@@ -46,6 +46,7 @@ class DataConfig(Section):
             corpus holds none.
         batch_size: dialogues per rank and micro-batch.
         max_length: of an example, in tokens.
+        packing: lay the training dialogues of a batch one behind another into rows of `max_length` tokens.
         epochs: a sensible length of training for this corpus; `trainer.max_epochs` follows it.
         vocab_size: a sensible size of a tokenizer trained on this corpus, in tokens; `model=tiny` follows it.
         emotion: `label` fills the emotion slot, `none` leaves it empty.
@@ -67,6 +68,7 @@ class DataConfig(Section):
     privacy: Literal["mask", "public"] = "mask"
     batch_size: int = Field(16, gt=0)
     max_length: int = Field(256, ge=8)
+    packing: bool = False
     num_workers: int = Field(0, ge=0)
     epochs: int = Field(10, gt=0)
     vocab_size: int = Field(4000, ge=300)

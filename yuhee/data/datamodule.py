@@ -20,6 +20,7 @@ from yuhee.data.encoding.causal_lm import CausalLMEncoder, Example
 from yuhee.data.encoding.markers import PAD
 from yuhee.data.example_store import ExampleStore, encode_cached
 from yuhee.data.mix import repeated
+from yuhee.data.packing import Pack
 from yuhee.data.splits import Split
 from yuhee.errors import UserError
 
@@ -42,6 +43,7 @@ class DialogueDataModule(pl.LightningDataModule):
         emotion_dropout: share of the training turns whose emotion slot stays empty.
         chain: share of the training dialogues that follow another one in the same example.
         history: exchanges before its own that a reply looks back on, None for all of them.
+        packing: several dialogues share a row in training; evaluation sorts by length and has no padding to save.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class DialogueDataModule(pl.LightningDataModule):
         emotion_dropout: float = 0.0,
         chain: float = 0.0,
         history: int | None = None,
+        packing: bool = False,
     ) -> None:
         super().__init__()
         self.split = split
@@ -65,6 +68,7 @@ class DialogueDataModule(pl.LightningDataModule):
         self.chain = chain
         self.history = history
         self.cache = cache / _key(f"{cache_key}:{emotion_dropout}:{chain}:{history}", encoder)
+        self.packing = packing
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = seed
@@ -106,7 +110,9 @@ class DialogueDataModule(pl.LightningDataModule):
         store = self.examples["train"]
         self.train_batches = EpochBatches(store.lengths, self.batch_size, self.seed, rank, world_size)
         self.train_batches.set_epoch(*self._resume_at)
-        return self._loader(store, self.train_batches)
+        pad_id = self.encoder.markers[PAD]
+        collate = Pack(pad_id, self.encoder.max_length) if self.packing else Collate(pad_id)
+        return self._loader(store, self.train_batches, collate)
 
     def val_dataloader(self) -> DataLoader[Example]:
         return self._evaluation_loader("val")
@@ -125,16 +131,19 @@ class DialogueDataModule(pl.LightningDataModule):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._resume_at = (state_dict["epoch"], state_dict["batches"])
+        if self.train_batches is not None:  # a sharded model is restored after the loaders were made
+            self.train_batches.set_epoch(*self._resume_at)
 
     def _evaluation_loader(self, name: str) -> DataLoader[Example]:
         store = self.examples[name]
-        return self._loader(store, SortedBatches(store.lengths, self.batch_size, *self._place()))
+        batches = SortedBatches(store.lengths, self.batch_size, *self._place())
+        return self._loader(store, batches, Collate(self.encoder.markers[PAD]))
 
-    def _loader(self, store: ExampleStore, batches: Sampler[list[int]]) -> DataLoader[Example]:
+    def _loader(self, store: ExampleStore, batches: Sampler[list[int]], collate: Collate | Pack) -> DataLoader[Example]:
         return DataLoader(
             store,
             batch_sampler=batches,
-            collate_fn=Collate(self.encoder.markers[PAD]),
+            collate_fn=collate,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),

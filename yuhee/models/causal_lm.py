@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from yuhee.data.batching import Batch
 from yuhee.data.config import DataConfig, Section
 from yuhee.data.encoding.causal_lm import CausalLMEncoder
-from yuhee.data.encoding.markers import MASK
+from yuhee.data.encoding.markers import MASK, PAD
 from yuhee.data.encoding.tokenizer import train_tokenizer
 from yuhee.data.splits import Split
 from yuhee.errors import UserError
@@ -23,6 +23,7 @@ from yuhee.models.metrics import ReplyTotals, Step
 from yuhee.models.optim import adamw, learning_rates, scale_and_clip
 from yuhee.models.pretrained import check_vocabulary, load_causal_lm, load_tokenizer
 from yuhee.models.random_network import random_network
+from yuhee.models.sharding import shard
 
 CHECKPOINT_FORMAT = "yuhee-checkpoint/1"
 # A micro-batch returns a sum over tokens; this keeps it near a mean's size, so that fp16 gradients do not overflow.
@@ -136,12 +137,25 @@ class CausalLM(pl.LightningModule):
             )
         return cls(network, encoder, config, facts)
 
-    def forward(self, input_ids: Tensor) -> Tensor:
+    def configure_model(self) -> None:
+        if self.device_mesh is not None:  # of `trainer=fsdp` alone
+            shard(self, self.network, self.device_mesh["data_parallel"])
+
+    def on_fit_start(self) -> None:
+        data = getattr(self.trainer, "datamodule", None)
+        if getattr(data, "packing", False) and not self._separates_packed():
+            raise UserError(
+                "data.packing=true: 이 모델은 한 줄에 이어 놓은 대화들을 따로 읽지 못합니다. data.packing=false로 두세요."
+            )
+
+    def forward(self, input_ids: Tensor, position_ids: Tensor | None = None) -> Tensor:
         """(batch, length) ids, padded on the right → (batch, length, width) last states.
 
-        No attention mask: a causal model never looks right, so padding cannot reach a real token.
+        No attention mask: a causal model never looks right, so padding cannot reach a real token. Where
+        `position_ids` restart, `transformers` keeps what comes before out of sight.
         """
-        states: Tensor = self.network.base_model(input_ids, use_cache=False).last_hidden_state
+        packed = {} if position_ids is None else {"position_ids": position_ids}
+        states: Tensor = self.network.base_model(input_ids, use_cache=False, **packed).last_hidden_state
         return states
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -190,7 +204,8 @@ class CausalLM(pl.LightningModule):
     on_test_epoch_start = on_validation_epoch_start
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        nll = next_token_nll(self(batch["input_ids"]), batch["labels"], self.network.get_output_embeddings())
+        states = self(batch["input_ids"], batch.get("position_ids"))
+        nll = next_token_nll(states, batch["labels"], self.network.get_output_embeddings())
         self._evaluated += _totals(nll.sum().item(), len(nll), batch)
 
     test_step = validation_step
@@ -233,13 +248,27 @@ class CausalLM(pl.LightningModule):
 
     def _nll(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """NLL of the reply tokens, and of the context tokens if they count, in nats."""
-        states, projection = self(self._noised(batch)), self.network.get_output_embeddings()
+        states, projection = self(self._noised(batch), batch.get("position_ids")), self.network.get_output_embeddings()
         if not self.config.context_loss_weight:
             nll = next_token_nll(states, batch["labels"], projection)
             return nll, nll[:0]
         labels, is_reply = with_context(batch["labels"], batch["context_labels"])
         nll = next_token_nll(states, labels, projection)
         return nll[is_reply], nll[~is_reply]
+
+    @torch.no_grad()
+    def _separates_packed(self) -> bool:
+        """Whether the second of two equal dialogues in a row is read as if the first were not there."""
+        dialogue = [self.encoder.end_id, self.encoder.markers[PAD]]
+        row = torch.tensor([2 * dialogue], device=self.device)
+        try:
+            self.network.eval()
+            first, second = self(row, torch.tensor([[0, 1, 0, 1]], device=self.device)).chunk(2, dim=1)
+        except TypeError:  # a network that takes no positions
+            return False
+        finally:
+            self.network.train()
+        return bool((first - second).abs().max() < 1e-3 * first.abs().max())
 
     def _noised(self, batch: Batch) -> Tensor:
         """(batch, length) input ids, in training with some of the words masked."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LRScheduler
 from transformers import get_constant_schedule_with_warmup, get_cosine_schedule_with_warmup
@@ -34,10 +35,13 @@ def scale_and_clip(parameters: Iterable[nn.Parameter], scale: float, max_norm: f
     """Multiply all gradients by `scale` and clip their global norm, in one pass over them.
 
     Returns:
-        () norm of the scaled gradients before clipping.
+        () norm of the scaled gradients before clipping, over all processes where they are sharded.
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients) * scale
+    if isinstance(norm, DTensor):  # sharded: each process holds the square root of its part's sum of squares
+        norm = norm.full_tensor()
+        gradients = [gradient.to_local() for gradient in gradients if isinstance(gradient, DTensor)]
     factor = norm.new_tensor(scale)
     if max_norm:
         factor = factor * (max_norm / (norm + 1e-6)).clamp(max=1.0)

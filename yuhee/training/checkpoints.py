@@ -20,6 +20,7 @@ from yuhee.errors import UserError
 log = logging.getLogger(__name__)
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
+_STOPPED = "멈췄습니다. 여기까지 저장했으니 같은 명령에 ckpt_path=last 를 붙이면 이어 갑니다."
 
 
 class Interrupted(UserError):
@@ -136,9 +137,11 @@ class Checkpoints(pl.Callback):
         if batch_idx % trainer.accumulate_grad_batches:
             return
         due = trainer.global_step % self.every_n_steps == 0 and trainer.global_step != self._saved_step
-        if due or self.interrupted:
+        interrupted = self._interrupted_anywhere(trainer)
+        if due or interrupted:
             self._save_last(trainer)
-        self.raise_if_interrupted()
+        if interrupted:
+            raise Interrupted(_STOPPED)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.validated_step = trainer.global_step
@@ -151,9 +154,9 @@ class Checkpoints(pl.Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._save_last(trainer)
 
-    def raise_if_interrupted(self) -> None:
-        if self.interrupted:
-            raise Interrupted("멈췄습니다. 여기까지 저장했으니 같은 명령에 ckpt_path=last 를 붙이면 이어 갑니다.")
+    def raise_if_interrupted(self, trainer: pl.Trainer) -> None:
+        if self._interrupted_anywhere(trainer):
+            raise Interrupted(_STOPPED)
 
     @contextlib.contextmanager
     def signals(self) -> Iterator[None]:
@@ -174,6 +177,10 @@ class Checkpoints(pl.Callback):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def _interrupted_anywhere(self, trainer: pl.Trainer) -> bool:
+        """Whether a signal reached any process: it comes to each at another moment, and they must stop at the same."""
+        return bool(trainer.strategy.reduce_boolean_decision(self.interrupted, all=False))
 
     def _save_last(self, trainer: pl.Trainer) -> None:
         self._saved_step = trainer.global_step

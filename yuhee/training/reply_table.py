@@ -4,6 +4,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.trainer.states import TrainerFn
+from torch.distributed.fsdp import FSDPModule
 
 from yuhee.chat.engine import Decoding, Engine
 from yuhee.chat.session import Memory, Session
@@ -34,6 +35,8 @@ class ReplyTable(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.state.fn is not TrainerFn.FITTING or not trainer.is_global_zero:
+            return
+        if isinstance(pl_module, FSDPModule):  # one process alone cannot speak with its share of the weights
             return
         engine = Engine(pl_module.network, pl_module.encoder)  # type: ignore[arg-type]
         for prompt in self.tracker.prompts:

@@ -29,9 +29,11 @@ from yuhee.data.report import PRIVACY
 from yuhee.data.report_view import report_table, save_page
 from yuhee.data.splits import SPLITS, Split, split
 from yuhee.errors import UserError
+from yuhee.models.sharding import load_weights
 from yuhee.paths import cache_dir, write_private
 from yuhee.training.checkpoints import BEST, AtomicCheckpointIO, Checkpoints, readable_checkpoint
 from yuhee.training.config import TrainConfig
+from yuhee.training.fsdp import FullyShard
 from yuhee.training.loggers import make_loggers
 from yuhee.training.progress import LineProgress, StepFigures
 from yuhee.training.reply_table import ReplyTable
@@ -107,14 +109,13 @@ class _Run:
         trainer = self._trainer([checkpoints, steps, *map(ReplyTable, trackers), *self.callbacks])
         with checkpoints.signals():
             trainer.fit(module, data, ckpt_path=resume, weights_only=True)
-            checkpoints.raise_if_interrupted()
+            checkpoints.raise_if_interrupted(trainer)
             figures |= module.epoch.figures("train") | steps.figures
             figures |= _evaluate_best(trainer, module, data, checkpoints)
-            checkpoints.raise_if_interrupted()
+            checkpoints.raise_if_interrupted(trainer)
         figures |= {"corpus_hash": corpus.hash, "seconds": round(time.monotonic() - self.start, 1)}
         if trainer.is_global_zero:
-            model = bundle.Model(module.network.eval(), data.encoder, module.description())
-            bundle.save_bundle(model, self.folder / "bundle", figures)
+            bundle.save_bundle(self._best(trainer, module), self.folder / "bundle", figures)
         self._write("metrics.json", figures)
         for tracker in trackers:
             tracker.log_result(figures)
@@ -126,6 +127,11 @@ class _Run:
 
     def _canaries(self) -> list[Canary]:
         return make_canaries(self.config.data.canaries, self.config.data.split.seed)
+
+    def _best(self, trainer: pl.Trainer, module: Any) -> bundle.Model:
+        if isinstance(trainer.strategy, FullyShard):  # no process holds all the weights
+            return bundle.load(self.folder)
+        return bundle.Model(module.network.eval(), module.encoder, module.description())
 
     def _report(self, corpus: Corpus) -> None:
         """Save what was read, and tell its notes and the first lines that were of no use."""
@@ -157,6 +163,7 @@ class _Run:
             emotion_dropout=config.emotion_dropout,
             chain=config.chain,
             history=config.history,
+            packing=config.packing,
         )
         data.setup()
         return data
@@ -287,7 +294,7 @@ def _evaluate_best(
         trainer.validate(module, data, verbose=False)
     best = checkpoints.folder / BEST
     if best.is_file():
-        module.load_state_dict(torch.load(best, map_location="cpu", weights_only=True, mmap=True)["state_dict"])
+        load_weights(module, torch.load(best, map_location="cpu", weights_only=True, mmap=True)["state_dict"])
     trainer.test(module, data, verbose=False)
     test = {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith("test/")}
     return {**checkpoints.figures, **test}

@@ -2,6 +2,7 @@
 
 import os
 
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -22,8 +23,9 @@ FIGURES = {
 }
 
 
+@rank_zero_only
 def print_summary(result: TrainResult) -> None:
-    """Print the run's figures beside replies to the first messages of a few test dialogues."""
+    """Print the run's figures beside replies to the first messages of a few test dialogues; once, whatever the ranks."""
     console = Console(soft_wrap=True)
     figures = Table(title="결과", show_header=False)
     for key, name in FIGURES.items():
