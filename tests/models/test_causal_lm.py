@@ -60,8 +60,8 @@ def test_loss_and_gradients_equal_the_plain_full_logits_loss(encoder: CausalLMEn
     expected.backward()
     gradients = {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
     module.zero_grad()
-    replies, words = module._nll(batch)
-    loss = torch.cat([replies, words]).mean()
+    loss, nll, _ = module._objective(batch)
+    loss = loss / len(nll)
     loss.backward()
     assert loss.item() == pytest.approx(expected.item(), abs=1e-5)
     for name, parameter in module.named_parameters():
@@ -84,8 +84,8 @@ def test_validation_figures_are_those_of_the_plain_loss(encoder: CausalLMEncoder
 
 def test_padding_changes_nothing(encoder: CausalLMEncoder) -> None:
     module = small_module(encoder).eval()
-    together = module._nll(_batch(encoder))[0]
-    alone = torch.cat([module._nll(_batch(encoder, n, n + 1))[0] for n in range(len(DIALOGUES))])
+    together = module._objective(_batch(encoder))[1]
+    alone = torch.cat([module._objective(_batch(encoder, n, n + 1))[1] for n in range(len(DIALOGUES))])
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
 
 

@@ -120,9 +120,9 @@ def test_a_mean_of_the_ranks_means_would_be_another_step(encoder: CausalLMEncode
 
     def gradient(*batches: Any, mean: bool = False) -> torch.Tensor:
         module.zero_grad()
-        parts = [module._nll(batch) for batch in batches]
-        weights = [len(replies) + 0.5 * len(words) for replies, words in parts]
-        sums = [replies.sum() + 0.5 * words.sum() for replies, words in parts]
+        parts = [module._objective(batch) for batch in batches]
+        weights = [float(torch.where(is_reply, 1.0, 0.5).sum()) for _, _, is_reply in parts]
+        sums = [loss for loss, _, _ in parts]
         if mean:
             sums, weights = [loss / weight for loss, weight in zip(sums, weights, strict=True)], [float(len(parts))]
         (torch.stack(sums).sum() / sum(weights)).backward()

@@ -18,12 +18,14 @@ from yuhee.data.encoding.tokenizer import train_tokenizer
 from yuhee.data.splits import Split
 from yuhee.errors import UserError
 from yuhee.model_card import licence
-from yuhee.models.losses import IGNORE, next_token_nll, with_context
+from yuhee.models.faster_layers import use_faster_layers
+from yuhee.models.losses import IGNORE, next_token_nll, weighted_nll, with_context
 from yuhee.models.metrics import ReplyTotals, Step
 from yuhee.models.optim import adamw, learning_rates, scale_and_clip
 from yuhee.models.pretrained import check_vocabulary, load_causal_lm, load_tokenizer
 from yuhee.models.random_network import random_network
 from yuhee.models.sharding import shard
+from yuhee.models.tied import embed_and_project
 
 CHECKPOINT_FORMAT = "yuhee-checkpoint/1"
 # A micro-batch returns a sum over tokens; this keeps it near a mean's size, so that fp16 gradients do not overflow.
@@ -46,6 +48,8 @@ class CausalLMConfig(Section):
         context_loss_weight: of a token of the user's words; a reply's token weighs 1.
         token_dropout: share of the words' tokens that the model reads as `<mask>` in training, while it still has to
             predict them: smoothing for small corpora (Xie et al. 2017, "Data noising as smoothing").
+        gradient_checkpointing: compute each layer's activations twice instead of keeping them: less memory, more time.
+        compile: the transformer with `torch.compile` for training; minutes of waiting at the first step.
     """
 
     target: str = Field(alias="_target_")
@@ -61,6 +65,8 @@ class CausalLMConfig(Section):
     schedule: Literal["cosine", "constant"] = "cosine"
     context_loss_weight: float = Field(0.0, ge=0)
     token_dropout: float = Field(0.0, ge=0, lt=1)
+    gradient_checkpointing: bool = False
+    compile: bool = False
 
     @model_validator(mode="after")
     def _has_a_source(self) -> "CausalLMConfig":
@@ -92,6 +98,11 @@ class CausalLM(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.network = network.train()  # `from_pretrained` returns evaluation mode, without dropout
+        use_faster_layers(network)
+        if config.gradient_checkpointing:
+            network.gradient_checkpointing_enable({"use_reentrant": False})
+        if config.compile:
+            self._states = torch.compile(self._states, dynamic=True)  # type: ignore[method-assign]
         self.encoder = encoder
         self.config = config
         self.facts = facts
@@ -154,19 +165,16 @@ class CausalLM(pl.LightningModule):
         No attention mask: a causal model never looks right, so padding cannot reach a real token. Where
         `position_ids` restart, `transformers` keeps what comes before out of sight.
         """
-        packed = {} if position_ids is None else {"position_ids": position_ids}
-        states: Tensor = self.network.base_model(input_ids, use_cache=False, **packed).last_hidden_state
-        return states
+        return self._states(self.network.get_input_embeddings()(input_ids), position_ids)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        reply_nll, context_nll = self._nll(batch)
-        share = self.config.context_loss_weight
-        loss = reply_nll.sum() + share * context_nll.sum()
-        weight = len(reply_nll) + share * len(context_nll)
-        objective, replies = torch.stack([loss.detach(), reply_nll.detach().sum()]).tolist()
+        loss, nll, is_reply = self._objective(batch)
+        replies = int(is_reply.sum())
+        weight = replies + self.config.context_loss_weight * (len(nll) - replies)
+        objective, reply_nll = torch.stack([loss.detach(), nll[is_reply].sum()]).tolist()
         if not math.isfinite(objective):
             raise self._non_finite("손실", batch["ids"])
-        self._step.add(objective, weight, _totals(replies, len(reply_nll), batch))
+        self._step.add(objective, weight, _totals(reply_nll, replies, batch))
         self._step_ids = [*self._step_ids, *batch["ids"]]
         # Lightning divides by the number of micro-batches and DDP by the number of ranks: both are undone here,
         # and `configure_gradient_clipping` divides the gradients by the weight of the whole step.
@@ -246,15 +254,20 @@ class CausalLM(pl.LightningModule):
             **self.facts,
         }
 
-    def _nll(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """NLL of the reply tokens, and of the context tokens if they count, in nats."""
-        states, projection = self(self._noised(batch), batch.get("position_ids")), self.network.get_output_embeddings()
-        if not self.config.context_loss_weight:
-            nll = next_token_nll(states, batch["labels"], projection)
-            return nll, nll[:0]
-        labels, is_reply = with_context(batch["labels"], batch["context_labels"])
-        nll = next_token_nll(states, labels, projection)
-        return nll[is_reply], nll[~is_reply]
+    def _objective(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """() summed weighted NLL; (n,) NLL of each learned token in nats, (n,) bool: is it a reply's."""
+        share = self.config.context_loss_weight
+        context_labels = batch["context_labels"] if share else torch.full_like(batch["labels"], IGNORE)
+        labels, is_reply = with_context(batch["labels"], context_labels)
+        weights = torch.where(is_reply, 1.0, share)
+        embedded, projection = embed_and_project(self.network, self._noised(batch))
+        return *weighted_nll(self._states(embedded, batch.get("position_ids")), labels, weights, projection), is_reply
+
+    def _states(self, embedded: Tensor, position_ids: Tensor | None) -> Tensor:
+        """(batch, length, width) embedded ids → last states, see `forward`."""
+        packed = {} if position_ids is None else {"position_ids": position_ids}
+        states: Tensor = self.network.base_model(inputs_embeds=embedded, use_cache=False, **packed).last_hidden_state
+        return states
 
     @torch.no_grad()
     def _separates_packed(self) -> bool:

@@ -1,10 +1,15 @@
 """Losses over chosen tokens, as pure functions."""
 
+from typing import Any
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 IGNORE = -100
-ROWS = 128  # the projection runs on multiples of so many rows
+ROWS = 32  # the projection runs on multiples of so many rows
+CHUNK = 2048  # rows whose logits are held together
+BLOCK = 32  # rows whose logits are held in float32 together: few enough to stay in a processor's cache
 
 
 def next_token_nll(hidden: Tensor, labels: Tensor, projection: nn.Module) -> Tensor:
@@ -18,12 +23,29 @@ def next_token_nll(hidden: Tensor, labels: Tensor, projection: nn.Module) -> Ten
     Returns:
         (n,) nats in float32, row by row, left to right.
     """
-    targets = labels[:, 1:]
-    scored = targets != IGNORE
-    rows = hidden[:, :-1][scored]
-    # few distinct shapes: CPU kernels are prepared and kept per shape
-    logits = projection(F.pad(rows, (0, 0, 0, -len(rows) % ROWS)))[: len(rows)]
-    return F.cross_entropy(logits.float(), targets[scored], reduction="none")
+    rows, targets = _scored(hidden, labels)
+    logits = projection(_padded(rows))[: len(rows)]
+    return F.cross_entropy(logits.float(), targets, reduction="none")
+
+
+def weighted_nll(hidden: Tensor, labels: Tensor, weights: Tensor, projection: Tensor) -> tuple[Tensor, Tensor]:
+    """The summed weighted NLL for training: gradients are made on the way forward, and logits never kept.
+
+    Args:
+        hidden: (batch, length, width) last states of the decoder.
+        labels: (batch, length) token ids, −100 where nothing is scored; not shifted.
+        weights: (n,) of the n scored tokens, row by row, left to right.
+        projection: (vocabulary, width); its dtype is the one computed in.
+
+    Returns:
+        () sum of weight × nats, which can be differentiated once, and (n,) nats in float32, which cannot.
+    """
+    rows, targets = _scored(hidden, labels)
+    n = len(rows)
+    rows = _padded(rows.to(projection.dtype))
+    extra = (0, len(rows) - n)
+    loss, nll = _WeightedNLL.apply(rows, projection, F.pad(targets, extra), F.pad(weights, extra))  # type: ignore[no-untyped-call]
+    return loss, nll[:n]
 
 
 def with_context(labels: Tensor, context_labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -38,3 +60,54 @@ def with_context(labels: Tensor, context_labels: Tensor) -> tuple[Tensor, Tensor
     merged = labels.where(labels != IGNORE, context_labels)
     is_reply = (labels[:, 1:] != IGNORE)[merged[:, 1:] != IGNORE]
     return merged, is_reply
+
+
+def _scored(hidden: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """(n, width) states that predict a labelled token, and (n,) those tokens."""
+    targets = labels[:, 1:]
+    scored = targets != IGNORE
+    return hidden[:, :-1][scored], targets[scored]
+
+
+def _padded(rows: Tensor) -> Tensor:
+    # few distinct shapes: CPU kernels are prepared and kept per shape
+    return F.pad(rows, (0, 0, 0, -len(rows) % ROWS))
+
+
+class _WeightedNLL(torch.autograd.Function):
+    """Cross-entropy of a linear layer, chunk by chunk (as in Hsu et al. 2024, "Liger Kernel")."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, projection: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        nll = torch.empty(len(rows), dtype=torch.float32, device=rows.device)
+        rows_gradient = torch.empty_like(rows)
+        gradient: Tensor | None = None
+        for start in range(0, len(rows), CHUNK):
+            chunk = slice(start, start + CHUNK)
+            logits = rows[chunk] @ projection.T
+            nll[chunk] = _to_gradient(logits, targets[chunk], weights[chunk])
+            torch.mm(logits, projection, out=rows_gradient[chunk])
+            part = logits.T @ rows[chunk]
+            gradient = part if gradient is None else gradient.float().add_(part)
+        ctx.gradients = rows_gradient, gradient
+        ctx.mark_non_differentiable(nll)
+        return (nll * weights).sum(), nll
+
+    @staticmethod
+    def backward(ctx: Any, scale: Tensor, _: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
+        rows_gradient, gradient = ctx.gradients
+        del ctx.gradients
+        return rows_gradient.mul_(scale), gradient.mul_(scale) if gradient is not None else None, None, None
+
+
+def _to_gradient(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Overwrite (n, vocabulary) logits by the gradient of their weighted NLL; returns the (n,) NLL in nats."""
+    nll = torch.empty(len(logits), dtype=torch.float32, device=logits.device)
+    for start in range(0, len(logits), BLOCK):
+        block = slice(start, start + BLOCK)
+        target = targets[block, None]
+        gradient = F.log_softmax(logits[block], dim=1, dtype=torch.float32)
+        nll[block] = -gradient.gather(1, target).squeeze(1)
+        gradient.exp_().scatter_add_(1, target, torch.full_like(target, -1, dtype=torch.float32))
+        logits[block] = gradient.mul_(weights[block, None])
+    return nll

@@ -35,6 +35,7 @@ from yuhee.training.checkpoints import BEST, AtomicCheckpointIO, Checkpoints, re
 from yuhee.training.config import TrainConfig
 from yuhee.training.fsdp import FullyShard
 from yuhee.training.loggers import make_loggers
+from yuhee.training.memory import keep_freed_memory
 from yuhee.training.progress import LineProgress, StepFigures
 from yuhee.training.reply_table import ReplyTable
 from yuhee.training.run_folder import locked
@@ -93,6 +94,7 @@ class _Run:
 
     def go(self) -> TrainResult:
         _quieten()
+        keep_freed_memory()
         resume = self._checkpoint_to_resume()
         pl.seed_everything(self.config.seed, workers=True, verbose=False)
         corpus = self.config.data.read()
