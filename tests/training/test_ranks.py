@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from pytorch_lightning.plugins import MixedPrecision
 
 import yuhee
 from tests.conftest import dialogue, small_module
@@ -14,6 +15,8 @@ from tests.training.forked import train
 from yuhee.data.batching import Collate
 from yuhee.data.encoding.causal_lm import CausalLMEncoder
 from yuhee.data.encoding.markers import PAD
+from yuhee.errors import UserError
+from yuhee.training.fsdp import FullyShard
 
 ARGUMENTS = (
     "data=songys",
@@ -95,7 +98,7 @@ def test_two_ranks_make_the_steps_of_one_process(one: Path) -> None:
 
 
 def test_sharded_ranks_stop_and_go_on_and_make_the_steps_of_one_process(one: Path) -> None:
-    sharded = (*TWO_RANKS, "trainer=fsdp", "hydra.run.dir=fsdp")
+    sharded = (*TWO_RANKS, "trainer=fsdp", "model.gradient_checkpointing=true", "hydra.run.dir=fsdp")
     status, output = train(*sharded, ranks=2, stop_after=2)
     assert status == 130, output
     assert "Traceback" not in output
@@ -109,6 +112,14 @@ def test_sharded_ranks_stop_and_go_on_and_make_the_steps_of_one_process(one: Pat
     status, output = train(*ARGUMENTS, "data.batch_size=6", "ckpt_path=last", "hydra.run.dir=whole")
     assert status == 0, output
     _assert_same("whole", one)
+
+
+def test_half_precision_with_a_scaler_is_refused_where_weights_are_sharded() -> None:
+    """Each process would skip steps of its own."""
+    strategy = FullyShard()
+    strategy.precision_plugin = MixedPrecision("16-mixed", "cpu")
+    with pytest.raises(UserError, match="precision=bf16-mixed"):
+        strategy.setup_environment()
 
 
 def test_a_mean_of_the_ranks_means_would_be_another_step(encoder: CausalLMEncoder) -> None:

@@ -39,7 +39,7 @@ def scale_and_clip(parameters: Iterable[nn.Parameter], scale: float, max_norm: f
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients) * scale
-    if isinstance(norm, DTensor):  # sharded: each process holds the square root of its part's sum of squares
+    if isinstance(norm, DTensor):  # sharded: the norm is that of all shards, each process scales its own
         norm = norm.full_tensor()
         gradients = [gradient.to_local() for gradient in gradients if isinstance(gradient, DTensor)]
     factor = norm.new_tensor(scale)

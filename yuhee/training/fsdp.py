@@ -11,6 +11,7 @@ from torch.distributed.checkpoint.state_dict import (
 )
 from torch.optim import Optimizer
 
+from yuhee.errors import UserError
 from yuhee.models.sharding import load_weights
 
 
@@ -27,6 +28,10 @@ class FullyShard(ModelParallelStrategy):
         super().__init__(tensor_parallel_size=1, save_distributed_checkpoint=False)
 
     def setup_environment(self) -> None:
+        if self.precision_plugin.precision == "16-mixed":
+            raise UserError(
+                "precision=16-mixed: trainer=fsdp에서는 쓸 수 없습니다. precision=bf16-mixed나 32-true로 두세요."
+            )
         self._data_parallel_size = self.num_nodes * self.num_processes
         super().setup_environment()
 

@@ -15,7 +15,7 @@ GREEDY = Decoding(greedy=True)
 
 
 class ReplyTable(pl.Callback):
-    """Logs greedy replies of the live model after each validation; draws no random number.
+    """Logs greedy replies of the live model after each validation, unless it is sharded; draws no random number.
 
     The rows so far are kept in checkpoints, so that the table of a resumed run is whole.
 
