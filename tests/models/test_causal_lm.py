@@ -101,6 +101,20 @@ def test_micro_batches_of_unlike_size_make_the_same_step_as_one_batch(encoder: C
     assert whole.step_figures["train/loss"] == pytest.approx(parts.step_figures["train/loss"], rel=1e-5)
 
 
+def test_no_gradient_is_held_through_a_forward_pass_but_between_micro_batches(
+    encoder: CausalLMEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, held = small_module(encoder), []
+    objective = module._objective
+    monkeypatch.setattr(
+        module,
+        "_objective",
+        lambda batch: held.append(module.network.get_input_embeddings().weight.grad is not None) or objective(batch),
+    )
+    _train(module, [_batch(encoder)] * 4, accumulate_grad_batches=2)
+    assert held == [False, True, False, True]
+
+
 def test_token_dropout_masks_words_in_training_only(encoder: CausalLMEncoder) -> None:
     module = small_module(encoder, token_dropout=0.5)
     batch = _batch(encoder)

@@ -11,25 +11,26 @@ from yuhee.models.losses import next_token_nll, weighted_nll
 WIDTH, VOCABULARY = 24, 301
 
 
-def _case() -> tuple[Tensor, Tensor, Tensor, torch.nn.Linear]:
+def _case(bias: bool = False) -> tuple[Tensor, Tensor, Tensor, torch.nn.Linear]:
     """States, labels of which 70 are scored, their weights, and a projection."""
     torch.manual_seed(0)
     labels = torch.full((5, 30), -100)
     places = torch.randperm(5 * 29)[:70]
     labels[:, 1:] = labels[:, 1:].flatten().scatter(0, places, torch.randint(VOCABULARY, (70,))).view(5, 29)
-    projection = torch.nn.Linear(WIDTH, VOCABULARY, bias=False)
+    projection = torch.nn.Linear(WIDTH, VOCABULARY, bias=bias)
     return torch.randn(5, 30, WIDTH, requires_grad=True), labels, torch.rand(70), projection
 
 
+@pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("chunk", [32, 2048])
-def test_loss_and_gradients_are_those_of_full_logits(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loss_and_gradients_are_those_of_full_logits(chunk: int, bias: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(losses, "CHUNK", chunk)
-    hidden, labels, weights, projection = _case()
+    hidden, labels, weights, projection = _case(bias)
     logits = projection(hidden)[:, :-1].transpose(1, 2)
     plain = F.cross_entropy(logits, labels[:, 1:], reduction="none")[labels[:, 1:] != -100]
-    expected = torch.autograd.grad((plain * weights).sum() * 0.25, [hidden, projection.weight])
-    loss, nll = weighted_nll(hidden, labels, weights, projection.weight)
-    actual = torch.autograd.grad(loss * 0.25, [hidden, projection.weight])
+    expected = torch.autograd.grad((plain * weights).sum() * 0.25, [hidden, *projection.parameters()])
+    loss, nll = weighted_nll(hidden, labels, weights, projection.weight, projection.bias)
+    actual = torch.autograd.grad(loss * 0.25, [hidden, *projection.parameters()])
     assert loss.item() == pytest.approx((plain * weights).sum().item(), rel=1e-6)
     torch.testing.assert_close(nll, plain)
     torch.testing.assert_close(next_token_nll(hidden, labels, projection), plain)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 SMALL = (
+    "data.privacy=public",
     "data=songys",
     "data.path=corpus.csv",
     "data.batch_size=4",

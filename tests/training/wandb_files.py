@@ -66,7 +66,15 @@ def tables(folder: Path) -> list[dict[str, Any]]:
 
 
 def service(parent: int) -> int:
-    """Process id of the W&B service that a process started and that still runs."""
+    """Process id of the W&B service that a process started and that still runs; it may take a while to start."""
+    for _ in range(100):
+        if (found := _service(parent)) is not None:
+            return found
+        time.sleep(0.1)
+    raise AssertionError("no W&B service runs")
+
+
+def _service(parent: int) -> int | None:
     for place in Path("/proc").glob("[0-9]*"):
         try:
             command = (place / "cmdline").read_bytes()
@@ -75,4 +83,4 @@ def service(parent: int) -> int:
             continue
         if b"wandb-core" in command and int(ppid) == parent and state not in "TZ":
             return int(place.name)
-    raise AssertionError("no W&B service runs")
+    return None

@@ -98,7 +98,6 @@ class CausalLM(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.network = network.train()  # `from_pretrained` returns evaluation mode, without dropout
-        use_faster_layers(network)
         if config.gradient_checkpointing:
             network.gradient_checkpointing_enable({"use_reentrant": False})
         if config.compile:
@@ -153,6 +152,7 @@ class CausalLM(pl.LightningModule):
             shard(self, self.network, self.device_mesh["data_parallel"])
 
     def on_fit_start(self) -> None:
+        use_faster_layers(self.network)
         data = getattr(self.trainer, "datamodule", None)
         if getattr(data, "packing", False) and not self._separates_packed():
             raise UserError(
@@ -169,9 +169,9 @@ class CausalLM(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss, nll, is_reply = self._objective(batch)
-        replies = int(is_reply.sum())
+        sums = torch.stack([loss.detach(), (nll * is_reply).sum(), is_reply.sum()])
+        objective, reply_nll, replies = sums.tolist()
         weight = replies + self.config.context_loss_weight * (len(nll) - replies)
-        objective, reply_nll = torch.stack([loss.detach(), nll[is_reply].sum()]).tolist()
         if not math.isfinite(objective):
             raise self._non_finite("손실", batch["ids"])
         self._step.add(objective, weight, _totals(reply_nll, replies, batch))
@@ -202,6 +202,10 @@ class CausalLM(pl.LightningModule):
             "train/lr": optimizer.param_groups[0]["lr"],
             "train/grad_norm": float(norm),
         }
+
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        optimizer.zero_grad()  # Lightning would hold the gradients through the next forward pass
 
     def on_train_epoch_start(self) -> None:
         self.epoch = Step()
@@ -261,7 +265,9 @@ class CausalLM(pl.LightningModule):
         labels, is_reply = with_context(batch["labels"], context_labels)
         weights = torch.where(is_reply, 1.0, share)
         embedded, projection = embed_and_project(self.network, self._noised(batch))
-        return *weighted_nll(self._states(embedded, batch.get("position_ids")), labels, weights, projection), is_reply
+        bias = self.network.get_output_embeddings().bias
+        states = self._states(embedded, batch.get("position_ids"))
+        return *weighted_nll(states, labels, weights, projection, bias), is_reply
 
     def _states(self, embedded: Tensor, position_ids: Tensor | None) -> Tensor:
         """(batch, length, width) embedded ids → last states, see `forward`."""

@@ -28,7 +28,9 @@ def next_token_nll(hidden: Tensor, labels: Tensor, projection: nn.Module) -> Ten
     return F.cross_entropy(logits.float(), targets, reduction="none")
 
 
-def weighted_nll(hidden: Tensor, labels: Tensor, weights: Tensor, projection: Tensor) -> tuple[Tensor, Tensor]:
+def weighted_nll(
+    hidden: Tensor, labels: Tensor, weights: Tensor, projection: Tensor, bias: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """The summed weighted NLL for training: gradients are made on the way forward, and logits never kept.
 
     Args:
@@ -36,6 +38,7 @@ def weighted_nll(hidden: Tensor, labels: Tensor, weights: Tensor, projection: Te
         labels: (batch, length) token ids, −100 where nothing is scored; not shifted.
         weights: (n,) of the n scored tokens, row by row, left to right.
         projection: (vocabulary, width); its dtype is the one computed in.
+        bias: (vocabulary,) of the projection.
 
     Returns:
         () sum of weight × nats, which can be differentiated once, and (n,) nats in float32, which cannot.
@@ -44,7 +47,8 @@ def weighted_nll(hidden: Tensor, labels: Tensor, weights: Tensor, projection: Te
     n = len(rows)
     rows = _padded(rows.to(projection.dtype))
     extra = (0, len(rows) - n)
-    loss, nll = _WeightedNLL.apply(rows, projection, F.pad(targets, extra), F.pad(weights, extra))  # type: ignore[no-untyped-call]
+    bias = None if bias is None else bias.to(projection.dtype)
+    loss, nll = _WeightedNLL.apply(rows, projection, bias, F.pad(targets, extra), F.pad(weights.float(), extra))  # type: ignore[no-untyped-call]
     return loss, nll[:n]
 
 
@@ -78,26 +82,33 @@ class _WeightedNLL(torch.autograd.Function):
     """Cross-entropy of a linear layer, chunk by chunk (as in Hsu et al. 2024, "Liger Kernel")."""
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, projection: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, rows: Tensor, projection: Tensor, bias: Tensor | None, targets: Tensor, weights: Tensor
+    ) -> tuple[Tensor, Tensor]:
         nll = torch.empty(len(rows), dtype=torch.float32, device=rows.device)
-        rows_gradient = torch.empty_like(rows)
-        gradient: Tensor | None = None
+        of_rows, of_projection, of_bias = torch.empty_like(rows), None, None
         for start in range(0, len(rows), CHUNK):
             chunk = slice(start, start + CHUNK)
-            logits = rows[chunk] @ projection.T
+            logits = F.linear(rows[chunk], projection, bias)
             nll[chunk] = _to_gradient(logits, targets[chunk], weights[chunk])
-            torch.mm(logits, projection, out=rows_gradient[chunk])
-            part = logits.T @ rows[chunk]
-            gradient = part if gradient is None else gradient.float().add_(part)
-        ctx.gradients = rows_gradient, gradient
+            torch.mm(logits, projection, out=of_rows[chunk])
+            of_projection = _plus(of_projection, logits.T @ rows[chunk])
+            if bias is not None:
+                of_bias = _plus(of_bias, logits.sum(0))
+        ctx.gradients = of_rows, of_projection, of_bias
         ctx.mark_non_differentiable(nll)
         return (nll * weights).sum(), nll
 
     @staticmethod
-    def backward(ctx: Any, scale: Tensor, _: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
-        rows_gradient, gradient = ctx.gradients
+    def backward(ctx: Any, scale: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        gradients = [None if gradient is None else gradient.mul_(scale) for gradient in ctx.gradients]
         del ctx.gradients
-        return rows_gradient.mul_(scale), gradient.mul_(scale) if gradient is not None else None, None, None
+        return *gradients, None, None
+
+
+def _plus(total: Tensor | None, part: Tensor) -> Tensor:
+    """The sum over chunks, in float32 where there are several."""
+    return part if total is None else total.float().add_(part)
 
 
 def _to_gradient(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -105,9 +116,10 @@ def _to_gradient(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     nll = torch.empty(len(logits), dtype=torch.float32, device=logits.device)
     for start in range(0, len(logits), BLOCK):
         block = slice(start, start + BLOCK)
-        target = targets[block, None]
-        gradient = F.log_softmax(logits[block], dim=1, dtype=torch.float32)
-        nll[block] = -gradient.gather(1, target).squeeze(1)
-        gradient.exp_().scatter_add_(1, target, torch.full_like(target, -1, dtype=torch.float32))
-        logits[block] = gradient.mul_(weights[block, None])
+        target, weight = targets[block, None], weights[block, None]
+        likeliest = logits[block].amax(1, keepdim=True)
+        gradient = F.softmax(logits[block], dim=1, dtype=torch.float32)
+        # of a target whose own probability is 0 in float32, too
+        nll[block] = (likeliest - logits[block].gather(1, target).float() - gradient.amax(1, keepdim=True).log())[:, 0]
+        logits[block] = gradient.mul_(weight).scatter_add_(1, target, -weight)
     return nll

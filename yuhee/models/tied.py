@@ -19,10 +19,11 @@ def embed_and_project(network: PreTrainedModel, ids: Tensor) -> tuple[Tensor, Te
         autocast's where that is on.
     """
     embedding, projection = network.get_input_embeddings(), network.get_output_embeddings()
-    dtype = torch.get_autocast_dtype(ids.device.type) if torch.is_autocast_enabled(ids.device.type) else None
-    matrix: Tensor = projection.weight.to(dtype)
-    tied = projection._parameters["weight"] is embedding.weight
-    if tied and type(embedding) is nn.Embedding:  # subclasses scale what they look up
+    matrix: Tensor = projection.weight
+    if torch.is_autocast_enabled(ids.device.type):
+        matrix = matrix.to(torch.get_autocast_dtype(ids.device.type))
+    # subclasses of an embedding scale what they look up
+    if projection.weight is embedding.weight and type(embedding) is nn.Embedding:
         both: tuple[Tensor, Tensor] = _Tied.apply(embedding.weight, matrix.detach(), ids)  # type: ignore[no-untyped-call]
         return both
     return embedding(ids), matrix

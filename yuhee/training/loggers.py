@@ -71,7 +71,7 @@ def make_loggers(
         folder: of the run.
         last_step: of the checkpoint that is resumed, in optimizer steps.
         settings: plain values to record beside the figures.
-        private: the model learns from personal data that nobody masked.
+        private: the model learns from somebody's own chats, masked or not.
 
     Raises:
         UserError: a package is missing, or a private model was to be uploaded.

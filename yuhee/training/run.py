@@ -107,7 +107,7 @@ class _Run:
         every_n_steps = self.config.callbacks.checkpoint.every_n_steps
         checkpoints = Checkpoints(self.folder / "checkpoints", every_n_steps, self.config.optimized_metric)
         steps = StepFigures()
-        trackers = self._start_loggers(resume, private=facts["private"])
+        trackers = self._start_loggers(resume, private=facts["privacy"] != "public")
         trainer = self._trainer([checkpoints, steps, *map(ReplyTable, trackers), *self.callbacks])
         with checkpoints.signals():
             trainer.fit(module, data, ckpt_path=resume, weights_only=True)

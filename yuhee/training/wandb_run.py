@@ -54,7 +54,7 @@ class WandbRun(Logger):
         config: of the logger.
         folder: of the run; `wandb/` comes to lie in it.
         settings: plain values to record beside the figures.
-        private: the model learns from personal data that nobody masked: only figures are sent.
+        private: the model learns from somebody's own chats, masked or not, and may say them: only figures are sent.
 
     Raises:
         UserError: `log_bundle` for a private model.
@@ -64,7 +64,7 @@ class WandbRun(Logger):
         super().__init__()
         if private and config.log_bundle:
             raise UserError(
-                "logger.wandb.log_bundle=true: 가리지 않은 개인정보로 학습하는 비공개 모델은 올릴 수 없습니다. false로 두세요."
+                "logger.wandb.log_bundle=true: 누군가의 대화로 학습하는 비공개 모델은 올릴 수 없습니다. false로 두세요."
             )
         self.config = config
         self.folder = folder
@@ -162,8 +162,8 @@ def log_evaluation(folder: Path) -> None:
         raise UserError(f"{folder}: W&B로 기록한 실행이 아닙니다. logger=wandb 로 학습한 실행을 주세요.")
     if not report.is_file():
         raise UserError(f"{report}: 보고서가 없습니다. 먼저 'yuhee evaluate {folder}' 로 만들어 주세요.")
-    if bundle.privacy_of(folder / "bundle") == "unmasked":
-        raise UserError(f"{folder}: 가리지 않은 개인정보로 학습한 비공개 모델이라 보고서를 올리지 않습니다.")
+    if bundle.privacy_of(folder / "bundle") != "public":
+        raise UserError(f"{folder}: 누군가의 대화로 학습한 비공개 모델이라 그 말이 든 보고서를 올리지 않습니다.")
 
     def send() -> bool:
         run = _init(folder, "", wandb_mode(folder))
