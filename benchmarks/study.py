@@ -1,4 +1,4 @@
-"""The results table: every row of `study.yaml` trained with every seed, evaluated, and written as one page.
+"""The results table: every row of `study.yaml` trained with every seed, evaluated, and written to `docs/results.md`.
 
     python -m benchmarks.study [--jobs 2] [--only ROW …] [--root outputs/study]
 
@@ -6,7 +6,6 @@ What is finished is not done again, what was cut off goes on from its last check
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -17,49 +16,69 @@ from typing import Any
 
 import yaml
 
+from benchmarks.study_page import page
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run: a row of the study with one seed."""
+    """One run: a row of the study with one seed.
+
+    Attributes:
+        row: its name in `study.yaml`.
+        overrides: for `train.py`.
+        original: folder of the run whose corpus, architecture and time the original recipe gets instead.
+        folder: of the run.
+    """
 
     row: str
     seed: int
     overrides: list[str]
+    original: Path | None
     folder: Path
 
-    def train(self, threads: int) -> None:
-        """Train, or go on where it was cut off, or do nothing where it is finished.
+    def do(self, threads: int) -> None:
+        """Train and evaluate, or go on where it was cut off, or do nothing where it is finished.
 
         Raises:
-            CalledProcessError: the run failed; its folder says why.
+            CalledProcessError: a command failed; `study.log` in the folder says why.
         """
-        if (self.folder / "metrics.json").is_file():
-            return
+        if not (self.folder / "metrics.json").is_file():
+            self._run(self._training(), threads)
+        if self.original is None and not (self.folder / "evaluation" / "metrics.json").is_file():
+            self._run(["-m", "yuhee", "evaluate", str(self.folder)], threads)
+
+    def _training(self) -> list[str]:
+        if self.original is not None:
+            return ["-m", "benchmarks.original_run", str(self.original), str(self.folder), "--seed", str(self.seed)]
         begun = any((self.folder / "checkpoints").glob("*.ckpt"))
         command = ["train.py", *self.overrides, f"seed={self.seed}", f"hydra.run.dir={self.folder}"]
-        _run([*command, "ckpt_path=last"] if begun else command, threads, self.folder)
+        return [*command, "ckpt_path=last"] if begun else command
 
-    def evaluate(self, threads: int) -> None:
-        """Evaluate the finished run on its test split, once."""
-        if not (self.folder / "evaluation" / "metrics.json").is_file():
-            _run(["-m", "yuhee", "evaluate", str(self.folder)], threads, self.folder)
-
-
-def _run(command: list[str], threads: int, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "study.log").open("a", encoding="utf-8") as log:
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-        subprocess.run([sys.executable, *command], cwd=ROOT, stdout=log, stderr=log, env=environment, check=True)
+    def _run(self, command: list[str], threads: int) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "study.log").open("a", encoding="utf-8") as log:
+            environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT)}
+            subprocess.run([sys.executable, *command], cwd=ROOT, stdout=log, stderr=log, env=environment, check=True)
 
 
-def jobs(root: Path, only: list[str]) -> list[Job]:
+def read_study() -> dict[str, Any]:
+    """`study.yaml`."""
+    return dict(yaml.safe_load((HERE / "study.yaml").read_text(encoding="utf-8")))
+
+
+def jobs(study: dict[str, Any], root: Path, only: list[str]) -> list[Job]:
     """All runs, seed by seed, so that a table of fewer seeds is whole first."""
-    study: dict[str, Any] = yaml.safe_load((HERE / "study.yaml").read_text(encoding="utf-8"))
     return [
-        Job(row, seed, values["overrides"], root / row / f"seed={seed}")
+        Job(
+            row,
+            seed,
+            [os.path.expandvars(each) for each in values.get("overrides", [])],
+            root / values["original"] / f"seed={seed}" if "original" in values else None,
+            root / row / f"seed={seed}",
+        )
         for seed in study["seeds"]
         for row, values in study["rows"].items()
         if not only or row in only
@@ -71,16 +90,23 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time; the cores are shared among them")
     parser.add_argument("--only", nargs="*", default=[], help="rows of study.yaml")
     parser.add_argument("--root", type=Path, default=ROOT / "outputs" / "study")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results.md")
     arguments = parser.parse_args()
-    threads = max(1, (os.cpu_count() or 1) // arguments.jobs)
+    study, threads = read_study(), max(1, (os.cpu_count() or 1) // arguments.jobs)
+    failed = []
 
     def work(job: Job) -> None:
-        job.train(threads)
-        figures = json.loads((job.folder / "metrics.json").read_text(encoding="utf-8"))
-        print(f"{job.row} seed {job.seed}: test {figures['test/bpc']:.3f} bits per character", flush=True)
+        try:
+            job.do(threads)
+        except subprocess.CalledProcessError:
+            failed.append(job.folder)
+        print(f"{job.row} seed {job.seed}: {'failed' if job.folder in failed else 'done'}", flush=True)
+        arguments.out.write_text(page(study, arguments.root), encoding="utf-8")
 
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        list(pool.map(work, jobs(arguments.root, arguments.only)))
+        list(pool.map(work, jobs(study, arguments.root, arguments.only)))
+    if failed:
+        sys.exit("failed, see study.log in: " + ", ".join(map(str, failed)))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,75 @@
+"""`docs/results.md`: the study's figures over seeds, with the baselines of each split and what each change is worth."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from yuhee.evaluation.metrics import METRICS
+from yuhee.evaluation.statistics import over_seeds
+
+COLUMNS = ("bpc", "chrf", "exact", "copies", "distinct_2", "register", "finished")
+HEAD = """# Results
+
+Written by `make study` from `benchmarks/study.yaml`: {seeds} training seeds on the one split of `data.split.seed=0`, mean ±
+standard deviation over the seeds (of a baseline: the figure and its 95 % bootstrap interval). Metrics and baselines are
+defined in [evaluation.md](evaluation.md); ↓ lower, ↑ higher is better.
+"""
+
+
+def page(study: Mapping[str, Any], root: Path) -> str:
+    """The page, of whatever is finished by now."""
+    parts = [HEAD.format(seeds=len(study["seeds"]))]
+    for title, names in study["tables"].items():
+        arrows = {"lower": " ↓", "higher": " ↑"}
+        heads = [f"{METRICS[name].name}{arrows.get(METRICS[name].direction, '')}" for name in COLUMNS]
+        lines = [f"## {title}", "", _line(["what", "seeds", *heads, "val bpc", "minutes"])]
+        lines.append(_line(["---"] * (len(heads) + 4)))
+        for name in names:
+            lines += _rows(study["rows"][name], root / name)
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def _rows(row: Mapping[str, Any], folder: Path) -> list[str]:
+    runs = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("seed=*/metrics.json"))]
+    found = [
+        json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("seed=*/evaluation/metrics.json"))
+    ]
+    if not runs:
+        return [_line([row["title"], "0", *[""] * (len(COLUMNS) + 2)])]
+    models = [_values(each["systems"]["model"]) for each in found] or [{"bpc": run["test/bpc"]} for run in runs]
+    cells = [_over([model.get(name, math.nan) for model in models]) for name in COLUMNS]
+    lines = [_line([
+        f"**{row['title']}**", str(len(runs)), *cells, _over([run["val/bpc"] for run in runs]),
+        f"{sum(run['seconds'] for run in runs) / len(runs) / 60:.1f}",
+    ])]  # fmt: skip
+    if found and row.get("baselines"):
+        for name, system in found[0]["systems"].items():
+            if name != "model":
+                shown = [_interval(system["figures"].get(column)) for column in COLUMNS]
+                lines.append(_line([f"– {name.replace('_', ' ')}", "", *shown, "", ""]))
+    return lines
+
+
+def _values(system: Mapping[str, Any]) -> dict[str, float]:
+    return {name: figure["value"] for name, figure in system["figures"].items() if figure["value"] is not None}
+
+
+def _over(values: list[float]) -> str:
+    known = [value for value in values if not math.isnan(value)]
+    if not known:
+        return ""
+    seeds = over_seeds(known)
+    return f"{seeds.mean:.3g}" if seeds.n == 1 else f"{seeds.mean:.3g} ± {seeds.sd:.2g}"
+
+
+def _interval(figure: Mapping[str, Any] | None) -> str:
+    if figure is None or figure["value"] is None:
+        return ""
+    return f"{figure['value']:.3g} [{figure['low']:.3g}, {figure['high']:.3g}]"
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
