@@ -16,6 +16,7 @@ from yuhee.data.dialogue import Dialogue
 from yuhee.data.splits import Split, split
 from yuhee.models.causal_lm import CausalLM
 from yuhee.training import TrainConfig, compose_config, parse_config
+from yuhee.training.memory import keep_freed_memory
 from yuhee.training.run import _Run
 
 
@@ -78,6 +79,7 @@ def subject(overrides: Sequence[str], seed: int) -> Subject:
     config = parse_config(compose_config([*overrides, *own]))
     parts = split(config.data.read().dialogues, **dict(config.data.split))
     pl.seed_everything(seed, verbose=False)
+    keep_freed_memory()  # as a run does
     encoder = config.family.make_encoder(config.model, config.data, parts)
     return Subject(config, config.family.create(config.model, encoder, FACTS))
 

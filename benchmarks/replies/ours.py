@@ -1,6 +1,5 @@
 """Replies of this project, through what `yuhee.load` returns."""
 
-import inspect
 import statistics
 import time
 from collections import Counter
@@ -64,14 +63,8 @@ def conversation(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def load(spec: dict[str, Any]) -> Companion:
-    """The bundle, with the engine named in the spec where one is."""
-    engine = spec.get("engine")
-    if engine and "engine" not in inspect.signature(yuhee.load).parameters:
-        if engine != "torch":
-            raise workload.Skipped(f"yuhee.load has no engine {engine}")
-        engine = None
-    options = {"engine": engine} if engine else {}
-    return yuhee.load(Path(spec["work"]) / "bundle", **options)
+    """The bundle, with the engine named in the spec, or the default one."""
+    return yuhee.load(Path(spec["work"]) / "bundle", engine=spec.get("engine", "auto"))
 
 
 def questions(work: str) -> list[str]:

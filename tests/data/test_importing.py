@@ -575,7 +575,8 @@ def test_a_crash_between_the_last_steps_never_leaves_new_bytes_accepted(
 
 
 BLOCKED = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
 from yuhee.data import importing
 real, count = importing.as_record, 0
 def as_record(dialogue):

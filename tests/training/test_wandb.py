@@ -95,6 +95,8 @@ def test_a_killed_service_stops_nothing(tmp_path: Path) -> None:
     write_corpus(tmp_path)
     result = subprocess.run(
         [sys.executable, "-c", KILLER, *SMALL, "logger=wandb", "data.epochs=1", "hydra.run.dir=run"],
+        # the service of another test in this process must not serve this one
+        env={name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"},
         capture_output=True,
         text=True,
         check=False,
