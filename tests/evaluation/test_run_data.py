@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from yuhee import paths
 from yuhee.errors import UserError
 from yuhee.evaluation.run_data import open_run
+from yuhee.training import compose_config, parse_config, train
 
 
 def refused(path: Path, *parts: str, **options: str) -> None:
@@ -106,3 +107,14 @@ def test_a_corpus_that_changed(run_folder: Path) -> None:
 def test_a_split_that_was_edited(run_folder: Path) -> None:
     change(run_folder, "data.split.seed", 5)
     refused(run_folder, "data.split", "다릅니다")
+
+
+def test_a_run_of_a_notebook_is_opened_as_one_of_the_command(tmp_path: Path) -> None:
+    options = ["data=sample", "model.vocab_size=400", "model.network.num_hidden_layers=1", "trainer.max_steps=1"]
+    config = parse_config(
+        compose_config([*options, "model.network.hidden_size=32", "model.network.num_attention_heads=2"])
+    )
+    folder = train(config, tmp_path / "run").folder
+    run = open_run(folder)
+    assert run.facts["corpus_hash"] == run.corpus.hash
+    assert parse_config(OmegaConf.load(folder / ".hydra" / "config.yaml")) == config

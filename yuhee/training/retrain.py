@@ -28,8 +28,6 @@ def retrain(folder: Path, by: str) -> Path:
     config = OmegaConf.merge(config, {"data": {"split": {"by": by}}, "ckpt_path": None})
     checked = parse_config(config)
     new = Path(new_run_folder())
-    (new / ".hydra").mkdir()
-    OmegaConf.save(config, new / ".hydra" / "config.yaml")
     handlers: list[logging.Handler] = [
         logging.StreamHandler(sys.stderr),
         logging.FileHandler(new / "train.log", encoding="utf-8"),

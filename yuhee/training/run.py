@@ -15,6 +15,7 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_fabric.utilities.rank_zero import rank_zero_only
+from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.loggers import Logger
 from rich.console import Console
@@ -96,6 +97,7 @@ class _Run:
         _quieten()
         keep_freed_memory()
         resume = self._checkpoint_to_resume()
+        self._keep_configuration()
         pl.seed_everything(self.config.seed, workers=True, verbose=False)
         corpus = self.config.data.read()
         parts = self._split(corpus)
@@ -134,6 +136,13 @@ class _Run:
         if isinstance(trainer.strategy, FullyShard):  # no process holds all the weights
             return bundle.load(self.folder)
         return bundle.Model(module.network.eval(), module.encoder, module.description())
+
+    def _keep_configuration(self) -> None:
+        """Hydra has written it if `train.py` was called; a run of a notebook can be opened again as well."""
+        file = self.folder / ".hydra" / "config.yaml"
+        if _is_rank_zero() and not file.exists():
+            file.parent.mkdir(exist_ok=True)
+            OmegaConf.save(OmegaConf.create(self.config.model_dump(mode="json", by_alias=True)), file)
 
     def _report(self, corpus: Corpus) -> None:
         """Save what was read, and tell its notes and the first lines that were of no use."""
