@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from tests.conftest import ROOT
+from tests.training.sweep_corpus import STEPS_PER_EPOCH, write_corpus
 
 AT_TEST = -2
 # Trains as `train.py` does, notes the examples of every batch, and sends itself a signal after a given step.
@@ -49,14 +50,6 @@ ARGUMENTS = (
     "trainer.log_every_n_steps=1",
     "callbacks.checkpoint.every_n_steps=4",
 )
-STEPS_PER_EPOCH = 12
-
-
-def _corpus(folder: Path) -> None:
-    rows = "".join(
-        f"질문 {n}번 {'가나다라마바사'[n % 7] * (n % 5 + 1)},대답 {n * 7}번이야,{n % 3}\n" for n in range(60)
-    )
-    (folder / "corpus.csv").write_text("Q,A,label\n" + rows, encoding="utf-8")
 
 
 def _start(
@@ -112,7 +105,7 @@ def _examples_per_epoch(folder: Path) -> dict[int, list[str]]:
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("uninterrupted")
-    _corpus(folder)
+    write_corpus(folder)
     result = _start(folder)
     assert result.returncode == 0, result.stderr
     return folder
@@ -128,7 +121,7 @@ def test_an_uninterrupted_run_sees_every_example_once_per_epoch(uninterrupted: P
 
 def test_a_run_killed_again_and_again_equals_an_uninterrupted_one(uninterrupted: Path, tmp_path: Path) -> None:
     """Killed in an epoch, between the last batch and validation, at an epoch's first batch, near the end, and before the test."""
-    _corpus(tmp_path)
+    write_corpus(tmp_path)
     resume: tuple[str, ...] = ()
     for step in (6, STEPS_PER_EPOCH, STEPS_PER_EPOCH + 1, 2 * STEPS_PER_EPOCH - 1):
         assert _start(tmp_path, *resume, stop_after=step).returncode == -signal.SIGKILL
@@ -142,7 +135,7 @@ def test_a_run_killed_again_and_again_equals_an_uninterrupted_one(uninterrupted:
 
 
 def test_ctrl_c_saves_and_goes_on_from_the_very_step(uninterrupted: Path, tmp_path: Path) -> None:
-    _corpus(tmp_path)
+    write_corpus(tmp_path)
     stopped = _start(tmp_path, stop_after=STEPS_PER_EPOCH + 2, number=signal.SIGINT)
     assert stopped.returncode == 130
     assert "ckpt_path=last" in stopped.stderr
@@ -156,7 +149,7 @@ def test_ctrl_c_saves_and_goes_on_from_the_very_step(uninterrupted: Path, tmp_pa
 
 
 def test_a_torn_checkpoint_falls_back_to_the_one_before(uninterrupted: Path, tmp_path: Path) -> None:
-    _corpus(tmp_path)
+    write_corpus(tmp_path)
     assert _start(tmp_path, stop_after=10).returncode == -signal.SIGKILL
     last = _run_folder(tmp_path) / "checkpoints" / "last.ckpt"
     last.write_bytes(last.read_bytes()[:-1000])

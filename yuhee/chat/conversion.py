@@ -59,7 +59,7 @@ def generator(model: bundle.Model, folder: Path | None, quantisation: Quantisati
         try:
             _keep(model, place, quantisation)
             return _opened(place)
-        except (OSError, RuntimeError):
+        except (OSError, RuntimeError):  # it cannot be kept here: converted anew each time
             pass
     with tempfile.TemporaryDirectory(prefix="yuhee-") as name:
         _write(model, Path(name), quantisation)

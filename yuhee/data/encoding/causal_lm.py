@@ -19,6 +19,7 @@ from tokenizers import Tokenizer
 from yuhee.data.dialogue import Dialogue, Turn
 from yuhee.data.encoding.markers import ASSISTANT, EMOTION, END, NEWLINE, SYSTEM, USER, Markers
 from yuhee.data.encoding.tokenizer import readable
+from yuhee.data.encoding.trimming import EncodedTurn, trim, up_to_last_learned_reply
 
 BYTE_TOKEN = re.compile(r"<0x[0-9A-F]{2}>")
 PUNCTUATION = re.compile(r"[?.!,]")
@@ -59,28 +60,6 @@ class Example:
     def labels(self) -> list[int]:
         """(length,) the token id where a reply is learned, −100 elsewhere; not shifted."""
         return [token if kind == Kind.REPLY else -100 for token, kind in zip(self.input_ids, self.kinds, strict=True)]
-
-
-@dataclass(slots=True)
-class _EncodedTurn:
-    turn: Turn
-    ids: list[int]
-    kinds: list[int]
-    text_end: int  # the text is ids[1:text_end]
-    cut: bool = False
-
-    def shorten(self, surplus: int) -> int:
-        """Take up to `surplus` tokens away, and say how many: a question's oldest, a reply's last, then a label's."""
-        before = len(self.ids)
-        text = min(surplus, self.text_end - 1)
-        start = self.text_end - text if self.turn.role == "assistant" else 1
-        del self.ids[start : start + text], self.kinds[start : start + text]
-        self.text_end -= text
-        if self.turn.role == "user":
-            end = max(len(self.ids) - (surplus - text), self.text_end + 1)
-            del self.ids[end:], self.kinds[end:]
-        self.cut = self.cut or len(self.ids) < before
-        return before - len(self.ids)
 
 
 class CausalLMEncoder:
@@ -163,7 +142,7 @@ class CausalLMEncoder:
     def prompt(self, turns: Sequence[Turn], max_length: int | None = None) -> list[int]:
         """Ids of a conversation that waits for a reply, trimmed as in training to `max_length` tokens."""
         encoded = self._encode_turns(turns)
-        kept, _ = _trim(encoded, (max_length or self.max_length) - 1)
+        kept, _ = trim(encoded, (max_length or self.max_length) - 1)
         return [token for turn in kept for token in turn.ids] + [self.markers[ASSISTANT]]
 
     def turn_ids(self, turn: Turn) -> list[int]:
@@ -211,7 +190,7 @@ class CausalLMEncoder:
     def _text(self, text: str) -> str:
         return self.markers.defuse(PUNCTUATION.sub(" ", text) if self.punctuation == "strip" else text)
 
-    def _encode_turns(self, turns: Sequence[Turn]) -> list[_EncodedTurn]:
+    def _encode_turns(self, turns: Sequence[Turn]) -> list[EncodedTurn]:
         # Markers split the text before the tokenizer looks at it, so a turn's ids do not depend on its neighbours.
         strings = [self._render_turn(turn) for turn in turns]
         encodings = self.tokenizer.encode_batch_fast(strings, add_special_tokens=False)
@@ -228,16 +207,16 @@ class CausalLMEncoder:
                 text_end = len(ids) - 1
                 if turn.weight:
                     kinds[1:] = [int(Kind.REPLY)] * text_end
-            result.append(_EncodedTurn(turn, ids, kinds, text_end))
+            result.append(EncodedTurn(turn, ids, kinds, text_end))
         return result
 
-    def _fitted(self, encoded: list[_EncodedTurn]) -> tuple[list[_EncodedTurn], int]:
+    def _fitted(self, encoded: list[EncodedTurn]) -> tuple[list[EncodedTurn], int]:
         """The turns of a dialogue that fit into an example, and the number of dropped exchanges."""
         if sum([len(turn.ids) for turn in encoded]) > self.max_length:
-            encoded = _up_to_last_learned_reply(encoded)
-        return _trim(encoded, self.max_length)
+            encoded = up_to_last_learned_reply(encoded)
+        return trim(encoded, self.max_length)
 
-    def _lost(self, replies: Sequence[_EncodedTurn]) -> list[int]:
+    def _lost(self, replies: Sequence[EncodedTurn]) -> list[int]:
         """Of each reply, the characters that decoding its tokens does not give back."""
         decoded = self._decode([reply.ids for reply in replies])
         return [lost_characters(reply.turn.text, back) for reply, back in zip(replies, decoded, strict=True)]
@@ -254,48 +233,3 @@ def lost_characters(raw: str, back: str) -> int:
         return 0
     blocks = SequenceMatcher(None, raw, back, autojunk=False).get_matching_blocks()
     return len(raw) - sum(block.size for block in blocks)
-
-
-def _trim(turns: list[_EncodedTurn], limit: int) -> tuple[list[_EncodedTurn], int]:
-    """Fit encoded turns into `limit` tokens; returns what is kept and the number of dropped exchanges."""
-    surplus = sum(len(turn.ids) for turn in turns) - limit
-    if surplus <= 0:
-        return turns, 0
-    system = [turn for turn in turns[:1] if turn.turn.role == "system"]
-    exchanges = _exchanges(turns[len(system) :])
-    dropped = 0
-    while surplus > 0 and len(exchanges) > 1:
-        surplus -= sum(len(turn.ids) for turn in exchanges.pop(0))
-        dropped += 1
-    kept = system + [turn for exchange in exchanges for turn in exchange]
-    for turn in kept:
-        if surplus > 0 and turn.turn.role != "assistant":
-            surplus -= turn.shorten(surplus)
-    while surplus > 0 and len(kept) > len(system) + 2:  # many turns in a row, whose markers alone are too many
-        surplus -= len(kept.pop(len(system)).ids)
-        dropped += 1
-    for turn in kept:
-        if surplus > 0:
-            surplus -= turn.shorten(surplus)
-    while surplus > 0 and len(kept) > 1:
-        surplus -= len(kept.pop(0).ids)
-        dropped += 1
-    return kept, dropped
-
-
-def _up_to_last_learned_reply(turns: list[_EncodedTurn]) -> list[_EncodedTurn]:
-    """Without the turns behind it: they teach no reply, and must not push one out of a long dialogue."""
-    learned = [place for place, turn in enumerate(turns) if turn.turn.role == "assistant" and turn.turn.weight]
-    return turns[: learned[-1] + 1] if learned else turns
-
-
-def _exchanges(turns: list[_EncodedTurn]) -> list[list[_EncodedTurn]]:
-    """Cut a conversation where the user speaks after a reply."""
-    exchanges: list[list[_EncodedTurn]] = []
-    previous = None
-    for turn in turns:
-        if not exchanges or (turn.turn.role == "user" and previous == "assistant"):
-            exchanges.append([])
-        exchanges[-1].append(turn)
-        previous = turn.turn.role
-    return exchanges
