@@ -12,8 +12,9 @@ from benchmarks import workload
 from benchmarks.scale import Scale
 from yuhee import bundle
 from yuhee.data.datamodule import DialogueDataModule
-from yuhee.data.encoding.causal_lm import CausalLMEncoder, Example
+from yuhee.data.encoding.causal_lm import CausalLMEncoder
 from yuhee.data.encoding.markers import END
+from yuhee.data.encoding.reply_example import Example
 from yuhee.data.encoding.tokenizer import train_tokenizer
 from yuhee.data.splits import split
 from yuhee.training import TrainConfig, compose_config, parse_config

@@ -8,21 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from safetensors import SafetensorError
 from safetensors.torch import load_model
-from tokenizers import Tokenizer
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    GenerationConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerFast,
-)
+from transformers import AutoConfig, GenerationConfig, PreTrainedModel
 
-from yuhee.data.encoding.causal_lm import CausalLMEncoder
-from yuhee.data.encoding.chat_template import chat_template
-from yuhee.data.encoding.markers import END, PAD
-from yuhee.data.encoding.tokenizer import parse_tokenizer
+from yuhee.data.encoding.encoder import Encoder, encoder_class
 from yuhee.errors import UserError
 from yuhee.model_card import model_card
 from yuhee.paths import write_private
@@ -38,16 +29,15 @@ class Model:
     """A loaded model: network (in evaluation mode), encoder, and the facts of `yuhee.json`."""
 
     network: PreTrainedModel
-    encoder: CausalLMEncoder
+    encoder: Any  # an `Encoder`; what the network can do decides which
     facts: Mapping[str, Any]
 
 
 def save_bundle(model: Model, folder: Path, figures: Mapping[str, float]) -> None:
     """Write the folder whole, or leave what was there.
 
-    It holds safetensors weights, tokenizer files that name `PreTrainedTokenizerFast` (transformers 4.x and engines
-    built on it do not know the class that 5.x would name), `chat_template.jinja`, generation settings with the stop
-    token, `yuhee.json` and a model card.
+    It holds safetensors weights, tokenizer files, `yuhee.json` and a model card; where the model writes, also
+    `chat_template.jinja` and generation settings with the stop token.
 
     Raises:
         UserError: the disk is full or read-only.
@@ -148,11 +138,12 @@ def load_checkpoint(path: Path) -> Model:
             raise UserError(
                 f"{path}: 다른 판의 체크포인트입니다({description['format']}). 그 판의 yuhee로 열어 주세요."
             )
-        network = _network(description["network"])
+        kind = _encoder_class(description)
+        network = _network(description["network"], kind)
         prefix = "network."
         weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
         network.load_state_dict(weights)
-        return _model(network, parse_tokenizer(description["tokenizer"]), description)
+        return _model(network, kind.restore(description["tokenizer"], description["encoder"]), description)
     except UserError:
         raise
     except Exception:  # whatever a foreign file makes torch say, it means the same to the user
@@ -166,10 +157,11 @@ def _load_bundle(folder: Path) -> Model:
         facts = json.loads((folder / "yuhee.json").read_text(encoding="utf-8"))
         if facts["format"] != FORMAT:
             raise UserError(f"{folder}: 다른 판의 모델입니다({facts['format']}). 그 판의 yuhee로 열어 주세요.")
-        network = _network(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+        kind = _encoder_class(facts)
+        network = _network(json.loads((folder / "config.json").read_text(encoding="utf-8")), kind)
         load_model(network, folder / "model.safetensors")  # strict, and aware of the tied embedding
-        tokenizer = parse_tokenizer((folder / "tokenizer.json").read_text(encoding="utf-8"))
-        return _model(network, tokenizer, facts)
+        vocabulary = (folder / "tokenizer.json").read_text(encoding="utf-8")
+        return _model(network, kind.restore(vocabulary, facts["encoder"]), facts)
     except UserError:
         raise
     except Exception as error:
@@ -177,49 +169,37 @@ def _load_bundle(folder: Path) -> Model:
         raise UserError(f"{folder}: 모델 폴더가 손상되어 열 수 없습니다({reason}).") from None
 
 
-def _network(config: dict[str, Any]) -> PreTrainedModel:
+def _network(config: dict[str, Any], encoder: type[Encoder]) -> PreTrainedModel:
     # what could name code: a custom class, or an attention kernel to fetch
     code = ("auto_map", "attn_implementation", "_attn_implementation", "transformers_version")
     values = {key: value for key, value in config.items() if key not in code}
-    return AutoModelForCausalLM.from_config(AutoConfig.for_model(**values), dtype=torch.float32)
+    auto = getattr(transformers, encoder.network)
+    network: PreTrainedModel = auto.from_config(AutoConfig.for_model(**values), dtype=torch.float32)
+    return network
 
 
-def _model(network: PreTrainedModel, tokenizer: Tokenizer, facts: Mapping[str, Any]) -> Model:
-    settings = facts["encoder"]
-    if settings["kind"] != CausalLMEncoder.kind:
-        raise UserError(f"이 판의 yuhee는 {settings['kind']} 모델을 모릅니다. 새 판으로 열어 주세요.")
-    encoder = CausalLMEncoder(tokenizer, **{key: settings[key] for key in ("max_length", "emotion", "punctuation")})
-    if max(tokenizer.get_vocab().values()) >= network.get_input_embeddings().num_embeddings:
+def _encoder_class(facts: Mapping[str, Any]) -> type[Encoder]:
+    kind = str(facts["encoder"]["kind"])
+    try:
+        return encoder_class(kind)
+    except ValueError:
+        raise UserError(f"이 판의 yuhee는 {kind} 모델을 모릅니다. 새 판으로 열어 주세요.") from None
+
+
+def _model(network: PreTrainedModel, encoder: Encoder, facts: Mapping[str, Any]) -> Model:
+    if encoder.special_ids()["vocab_size"] > network.get_input_embeddings().num_embeddings:
         raise ValueError("the tokenizer has more tokens than the network")
     drop = ("network", "tokenizer")
     return Model(network.eval(), encoder, {key: value for key, value in facts.items() if key not in drop})
 
 
 def _write(model: Model, folder: Path, figures: Mapping[str, float]) -> None:
-    markers = model.encoder.markers
-    model.network.generation_config = GenerationConfig(
-        **SAMPLING, eos_token_id=markers[END], pad_token_id=markers[PAD], bos_token_id=markers[END]
-    )
+    if model.network.can_generate():
+        ids = {key: value for key, value in model.encoder.special_ids().items() if key != "vocab_size"}
+        model.network.generation_config = GenerationConfig(**SAMPLING, **ids)
     model.network.save_pretrained(folder, safe_serialization=True)
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=model.encoder.tokenizer,
-        eos_token=END,
-        pad_token=PAD,
-        clean_up_tokenization_spaces=False,
-        model_max_length=model.network.config.max_position_embeddings,
-    )
-    tokenizer.chat_template = chat_template(model.encoder)
-    tokenizer.save_pretrained(folder)
-    _name_known_class(folder / "tokenizer_config.json")
+    model.encoder.save(folder, model.network.config.max_position_embeddings)
     facts = {key: value for key, value in model.facts.items() if key not in ("network", "tokenizer")}
     facts |= {"format": FORMAT, "figures": dict(figures)}
     (folder / "yuhee.json").write_text(json.dumps(facts, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(model_card(facts), encoding="utf-8")
-
-
-def _name_known_class(file: Path) -> None:
-    config = json.loads(file.read_text(encoding="utf-8"))
-    config["tokenizer_class"] = "PreTrainedTokenizerFast"
-    for key in ("is_local", "local_files_only", "backend"):
-        config.pop(key, None)
-    file.write_text(json.dumps(config, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

@@ -18,7 +18,7 @@ _CARD = """\
 ---
 language: ko
 library_name: transformers
-pipeline_tag: text-generation
+pipeline_tag: {task}
 license: {terms}
 ---
 
@@ -80,6 +80,7 @@ def model_card(facts: Mapping[str, Any]) -> str:
     ]
     return _CARD.format(
         terms=terms,
+        task=facts.get("task", "text-generation"),
         title=f"{facts['model']} · {facts['corpus']}",
         pretrained=facts["pretrained"] or "random weights",
         corpus=facts["corpus"],

@@ -364,10 +364,12 @@ def test_a_conversation_with_undo_computes_nothing_twice(session: Session, compu
     assert len(users) == 3
 
 
-def test_a_long_conversation_computes_each_id_once(session: Session, computed: list[int]) -> None:
+def test_a_long_conversation_computes_each_id_once(
+    session: Session, encoder: CausalLMEncoder, computed: list[int]
+) -> None:
     for seed in range(8):
         say(session, ("안녕", "오늘 너무 힘들었어ㅠㅠ", "너 사람이야?", "뷁?")[seed % 4], seed=seed)
-    whole = [token for _, ids in session._said for token in ids]
+    whole = encoder.prompt(session.turns, 10_000, [ids for _, ids in session._said])
     assert computed == whole[: len(computed)]
     assert len(computed) > 100
 

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import dialogue
-from yuhee.data.batching import BUCKET, Collate, EpochBatches, SortedBatches
-from yuhee.data.encoding.causal_lm import CausalLMEncoder, Example, Kind
+from yuhee.data.batching import BUCKET, EpochBatches, SortedBatches
+from yuhee.data.encoding.causal_lm import CausalLMEncoder
+from yuhee.data.encoding.reply_example import Collate, Example, Kind
 
 
 def example(name: str, ids: list[int], kinds: list[int], characters: int = 3, lost: int = 0) -> Example:

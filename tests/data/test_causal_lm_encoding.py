@@ -10,7 +10,8 @@ from tests.conftest import dialogue
 from tests.data.test_markers import conversations, hostile_texts
 from yuhee.data.corpora import songys
 from yuhee.data.dialogue import Dialogue, Turn
-from yuhee.data.encoding.causal_lm import CausalLMEncoder, Example, Kind
+from yuhee.data.encoding.causal_lm import CausalLMEncoder
+from yuhee.data.encoding.reply_example import Example, Kind
 from yuhee.data.encoding.tokenizer import parse_tokenizer
 from yuhee.data.report import ReadReport
 

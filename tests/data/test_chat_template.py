@@ -11,7 +11,6 @@ from transformers import PreTrainedTokenizerFast
 from tests.data.test_markers import hostile_texts
 from yuhee.data.dialogue import Dialogue, Turn
 from yuhee.data.encoding.causal_lm import CausalLMEncoder
-from yuhee.data.encoding.chat_template import chat_template
 from yuhee.data.encoding.markers import Markers
 from yuhee.data.encoding.tokenizer import parse_tokenizer
 
@@ -42,14 +41,14 @@ def hugging_face(encoder: CausalLMEncoder) -> PreTrainedTokenizerFast:
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=encoder.tokenizer, eos_token="</s>", pad_token="<pad>", clean_up_tokenization_spaces=False
     )
-    tokenizer.chat_template = chat_template(encoder)
+    tokenizer.chat_template = encoder.chat_template
     return tokenizer
 
 
 def sandbox(encoder: CausalLMEncoder) -> Callable[..., str]:
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
     environment.globals["raise_exception"] = _raise
-    return environment.from_string(chat_template(encoder)).render
+    return environment.from_string(encoder.chat_template).render
 
 
 def _raise(message: str) -> None:

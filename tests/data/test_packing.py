@@ -5,8 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yuhee.data.batching import Collate
-from yuhee.data.encoding.causal_lm import Example, Kind
+from yuhee.data.encoding.reply_example import Collate, Example, Kind
 from yuhee.data.packing import Pack, balanced_rows
 
 none, context, reply = Kind.UNLEARNED, Kind.CONTEXT, Kind.REPLY

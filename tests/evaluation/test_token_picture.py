@@ -6,7 +6,7 @@ import torch
 
 from tests.conftest import dialogue
 from yuhee import bundle
-from yuhee.data.encoding.causal_lm import Kind
+from yuhee.data.encoding.reply_example import Kind
 from yuhee.evaluation.plots import save_png
 from yuhee.evaluation.token_picture import LINE, seen_tokens, token_picture
 

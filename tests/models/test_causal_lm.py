@@ -10,9 +10,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from tests.conftest import NETWORK, dialogue, small_module
-from yuhee.data.batching import Batch, Collate
 from yuhee.data.encoding.causal_lm import CausalLMEncoder
 from yuhee.data.encoding.markers import PAD
+from yuhee.data.encoding.reply_example import Batch, Collate
 from yuhee.errors import UserError
 from yuhee.models.causal_lm import CausalLM
 

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tests.conftest import NETWORK, TEXTS, dialogue, small_module
-from yuhee.data.batching import Batch, Collate
 from yuhee.data.encoding.causal_lm import CausalLMEncoder
 from yuhee.data.encoding.markers import PAD
+from yuhee.data.encoding.reply_example import Batch, Collate
 from yuhee.models.causal_lm import CausalLM
 
 GPT2 = {**NETWORK, "embd_pdrop": 0.0, "attn_pdrop": 0.0, "resid_pdrop": 0.0}

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from tests.conftest import NETWORK, TEXTS, small_module
-from yuhee.data.batching import Batch, Collate
-from yuhee.data.encoding.causal_lm import CausalLMEncoder, Example, Kind
+from yuhee.data.encoding.causal_lm import CausalLMEncoder
 from yuhee.data.encoding.markers import PAD
+from yuhee.data.encoding.reply_example import Batch, Collate, Example, Kind
 from yuhee.data.encoding.tokenizer import train_tokenizer
 from yuhee.data.packing import Pack
 from yuhee.errors import UserError

@@ -12,9 +12,9 @@ from pytorch_lightning.plugins import MixedPrecision
 import yuhee
 from tests.conftest import dialogue, small_module
 from tests.training.forked import train
-from yuhee.data.batching import Collate
 from yuhee.data.encoding.causal_lm import CausalLMEncoder
 from yuhee.data.encoding.markers import PAD
+from yuhee.data.encoding.reply_example import Collate
 from yuhee.errors import UserError
 from yuhee.training.fsdp import FullyShard
 

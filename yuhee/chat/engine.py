@@ -16,7 +16,7 @@ from transformers import (
     TemperatureLogitsWarper,
 )
 
-from yuhee.data.encoding.causal_lm import CausalLMEncoder
+from yuhee.data.encoding.encoder import ReplyEncoder
 from yuhee.errors import UserError
 
 _LIKELY = 256  # tokens that are sorted before all of them are: rarely do so many not reach `top_p`
@@ -103,7 +103,7 @@ def check_seed(seed: int | None) -> None:
         raise UserError(f"seed={seed}: 0 이상 2의 63제곱 미만의 정수여야 합니다.")
 
 
-def forbidden_tokens(rows: int, encoder: CausalLMEncoder) -> tuple[Tensor, Tensor]:
+def forbidden_tokens(rows: int, encoder: ReplyEncoder) -> tuple[Tensor, Tensor]:
     """What no reply may hold: control markers but the line break and the end, and rows that pad the vocabulary.
 
     Args:
@@ -114,10 +114,12 @@ def forbidden_tokens(rows: int, encoder: CausalLMEncoder) -> tuple[Tensor, Tenso
     """
     banned = torch.ones(rows, dtype=torch.bool)
     banned[list(set(encoder.tokenizer.get_vocab().values()))] = False
-    banned[list(encoder.markers.control.values())] = True
+    banned[list(encoder.control_ids)] = True
     never_first = banned.clone()
-    never_first[encoder.newline_id] = True
-    banned[[encoder.newline_id, encoder.end_id]] = False
+    banned[encoder.end_id] = False
+    if encoder.newline_id is not None:
+        never_first[encoder.newline_id] = True
+        banned[encoder.newline_id] = False
     return banned, never_first
 
 
@@ -138,7 +140,7 @@ class Engine:
         encoder: knows which ids may not be generated and which one ends a reply.
     """
 
-    def __init__(self, network: PreTrainedModel, encoder: CausalLMEncoder) -> None:
+    def __init__(self, network: PreTrainedModel, encoder: ReplyEncoder) -> None:
         self.network = network
         self.end_id = encoder.end_id
         self.max_positions: int = network.config.max_position_embeddings

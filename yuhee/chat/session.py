@@ -1,13 +1,13 @@
 """A conversation as it goes on: what was said, as turns and as the ids that the model saw."""
 
+import sys
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from yuhee.chat.care import fixed_reply
 from yuhee.chat.engine import Decoding, ReplyEngine
 from yuhee.data.dialogue import Turn
-from yuhee.data.encoding.causal_lm import CausalLMEncoder
-from yuhee.data.encoding.markers import ASSISTANT
+from yuhee.data.encoding.encoder import ReplyEncoder
 
 SILENCE = "…"  # stands for a reply of nothing but white space
 BROKEN = "\ufffd"  # what half a character decodes to
@@ -26,7 +26,7 @@ class Memory:
     tokens: int
 
 
-def reply_text(encoder: CausalLMEncoder, ids: Sequence[int]) -> str:
+def reply_text(encoder: ReplyEncoder, ids: Sequence[int]) -> str:
     """A whole reply: no half character and no white space at its ends, never nothing."""
     return encoder.decode(ids).rstrip(BROKEN).strip() or SILENCE
 
@@ -37,11 +37,11 @@ class Session:
     Replies are remembered as the very ids that were generated, so that the engine's cache of them stays valid.
     """
 
-    def __init__(self, engine: ReplyEngine, encoder: CausalLMEncoder, memory: Memory) -> None:
+    def __init__(self, engine: ReplyEngine, encoder: ReplyEncoder, memory: Memory) -> None:
         self.engine = engine
         self.encoder = encoder
         self.memory = memory
-        self._said: list[tuple[Turn, list[int]]] = []
+        self._said: list[tuple[Turn, list[int] | None]] = []  # with the ids that a reply was generated as
 
     @property
     def turns(self) -> list[Turn]:
@@ -49,7 +49,7 @@ class Session:
 
     def restore(self, turns: Sequence[Turn]) -> None:
         """Continue a conversation that was held elsewhere."""
-        self._said = [(turn, self.encoder.turn_ids(turn)) for turn in turns]
+        self._said = [(turn, None) for turn in turns]
 
     def say(self, turn: Turn, decoding: Decoding, seed: int | None = None) -> Generator[str]:
         """Add the user's turn and yield the reply in pieces; whatever was generated is remembered.
@@ -59,8 +59,7 @@ class Session:
             seed: of the sampling.
         """
         if answer := fixed_reply(turn.text):
-            reply = Turn("assistant", answer)
-            self._said += [(turn, self.encoder.turn_ids(turn)), (reply, self.encoder.turn_ids(reply))]
+            self._said += [(turn, None), (Turn("assistant", answer), None)]
             yield answer
             return
         ids: list[int] = []
@@ -95,21 +94,20 @@ class Session:
     def prompt(self, turn: Turn, decoding: Decoding) -> list[int]:
         """Ids of what is remembered and the new turn, open for the reply; whole exchanges are left out."""
         room = max(self.engine.max_positions - decoding.max_new_tokens, 8)
-        setting = self._said[0][1] if self._said and self._said[0][0].role == "system" else []
-        question = self.encoder.prompt([turn], max(room - len(setting), 8))
+        setting = self._said[:1] if self._said and self._said[0][0].role == "system" else []
         starts = [place for place in range(len(self._said)) if self._opens_an_exchange(place)]
         for start in starts[max(0, len(starts) - self.memory.exchanges) :]:
-            history = [token for _, ids in self._said[start:] for token in ids]
-            if len(setting) + len(history) + len(question) <= min(self.memory.tokens, room):
-                return setting + history + question
-        return setting + question
+            ids = self._ids([*setting, *self._said[start:], (turn, None)])
+            if len(ids) <= min(self.memory.tokens, room):
+                return ids
+        return self._ids([*setting, (turn, None)], room)
+
+    def _ids(self, said: Sequence[tuple[Turn, list[int] | None]], max_length: int = sys.maxsize) -> list[int]:
+        return self.encoder.prompt([turn for turn, _ in said], max_length, [ids for _, ids in said])
 
     def _remember(self, question: Turn, ids: list[int]) -> None:
         reply = Turn("assistant", reply_text(self.encoder, ids))
-        reply_ids = [self.encoder.markers[ASSISTANT], *ids, self.encoder.end_id]
-        if reply.text == SILENCE:
-            reply_ids = self.encoder.turn_ids(reply)
-        self._said += [(question, self.encoder.turn_ids(question)), (reply, reply_ids)]
+        self._said += [(question, None), (reply, None if reply.text == SILENCE else ids)]
 
     def _settled(self, ids: list[int]) -> str:
         """The part of a growing reply that further tokens cannot change."""

@@ -1,74 +1,12 @@
-"""Which examples stand in which batch, and how a batch is padded."""
+"""Which examples stand in which batch."""
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple, NotRequired, TypedDict
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch.utils.data import Sampler
 
-from yuhee.data.encoding.causal_lm import Example, Kind
-
-IGNORE = -100
 BUCKET = 8  # batches that are sorted by length together; more of them would make batches too alike to learn from
-
-
-class Batch(TypedDict):
-    """A padded batch.
-
-    `input_ids`, `labels`, `context_labels`: (batch, length) int64, padded on the right. `labels` holds the token
-    where a reply is learned, `context_labels` where a user's word is, both −100 elsewhere and not shifted.
-    `characters`, `lost`: (batch,) int64, see `Example`. `ids`: the dialogues' ids. `tokens`: without padding.
-    `position_ids`: (batch, length) int64, of packed dialogues: a row holds several, see `Pack`.
-    """
-
-    input_ids: torch.Tensor
-    labels: torch.Tensor
-    context_labels: torch.Tensor
-    characters: torch.Tensor
-    lost: torch.Tensor
-    ids: list[str]
-    tokens: int
-    position_ids: NotRequired[torch.Tensor]
-
-
-class EncodedRow(NamedTuple):
-    """What a batch takes of an encoded dialogue: the first fields of an `Example`, as arrays."""
-
-    id: str
-    input_ids: npt.NDArray[np.int32]
-    kinds: npt.NDArray[np.uint8]
-    characters: int
-    lost: int
-
-
-class Collate:
-    """Pad examples on the right to the longest of the batch.
-
-    Args:
-        pad_id: token id of the padding; it is never learned nor attended to by a real token (causal attention).
-    """
-
-    def __init__(self, pad_id: int) -> None:
-        self.pad_id = pad_id
-
-    def __call__(self, examples: Sequence[Example | EncodedRow]) -> Batch:
-        lengths = np.array([len(example.input_ids) for example in examples])
-        filled = np.arange(lengths.max()) < lengths[:, None]
-        input_ids = np.full(filled.shape, self.pad_id, dtype=np.int64)
-        kinds = np.zeros(filled.shape, dtype=np.uint8)
-        input_ids[filled] = np.concatenate([example.input_ids for example in examples])
-        kinds[filled] = np.concatenate([example.kinds for example in examples])
-        return {
-            "input_ids": torch.from_numpy(input_ids),
-            "labels": torch.from_numpy(np.where(kinds == Kind.REPLY, input_ids, IGNORE)),
-            "context_labels": torch.from_numpy(np.where(kinds == Kind.CONTEXT, input_ids, IGNORE)),
-            "characters": torch.tensor([int(example.characters) for example in examples]),
-            "lost": torch.tensor([int(example.lost) for example in examples]),
-            "ids": [example.id for example in examples],
-            "tokens": int(lengths.sum()),
-        }
 
 
 class EpochBatches(Sampler[list[int]]):

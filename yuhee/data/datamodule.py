@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,21 +12,19 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from yuhee.data.batching import Collate, EpochBatches, SortedBatches
+from yuhee.data.batching import EpochBatches, SortedBatches
 from yuhee.data.chains import chained
 from yuhee.data.dialogue import Dialogue, windows, without_some_emotions
 from yuhee.data.dialogue_store import Altered, spooled
-from yuhee.data.encoding.causal_lm import CausalLMEncoder, Example
-from yuhee.data.encoding.markers import PAD
+from yuhee.data.encoding.encoder import Encoder
 from yuhee.data.example_store import ExampleStore, encode_cached
 from yuhee.data.mix import repeated
-from yuhee.data.packing import Pack
 from yuhee.data.splits import Split
 from yuhee.errors import UserError
 
 log = logging.getLogger(__name__)
 
-CACHE_FORMAT = "examples/1"
+CACHE_FORMAT = "examples/2"
 
 
 class DialogueDataModule(pl.LightningDataModule):
@@ -49,7 +47,7 @@ class DialogueDataModule(pl.LightningDataModule):
     def __init__(
         self,
         split: Split,
-        encoder: CausalLMEncoder,
+        encoder: Encoder,
         *,
         cache: Path,
         cache_key: str,
@@ -98,26 +96,24 @@ class DialogueDataModule(pl.LightningDataModule):
         }
         if self.history is not None:
             splits = {name: spooled(w for d in part for w in windows(d, self.history)) for name, part in splits.items()}
-        self.examples = encode_cached(splits, self.encoder.encode, self.cache)
+        self.examples = encode_cached(splits, self.encoder.encode, self.cache, self.encoder.example)
         self._warn_of_cuts()
 
     def total(self, column: str) -> int:
         """Sum of a numeric column of the examples over all splits."""
         return sum(store.total(column) for store in self.examples.values())
 
-    def train_dataloader(self) -> DataLoader[Example]:
+    def train_dataloader(self) -> DataLoader[Any]:
         rank, world_size = self._place()
         store = self.examples["train"]
         self.train_batches = EpochBatches(store.lengths, self.batch_size, self.seed, rank, world_size)
         self.train_batches.set_epoch(*self._resume_at)
-        pad_id = self.encoder.markers[PAD]
-        collate = Pack(pad_id, self.encoder.max_length) if self.packing else Collate(pad_id)
-        return self._loader(store, self.train_batches, collate)
+        return self._loader(store, self.train_batches, self.encoder.collate(packing=self.packing))
 
-    def val_dataloader(self) -> DataLoader[Example]:
+    def val_dataloader(self) -> DataLoader[Any]:
         return self._evaluation_loader("val")
 
-    def test_dataloader(self) -> DataLoader[Example]:
+    def test_dataloader(self) -> DataLoader[Any]:
         return self._evaluation_loader("test")
 
     def state_dict(self) -> dict[str, Any]:
@@ -134,12 +130,14 @@ class DialogueDataModule(pl.LightningDataModule):
         if self.train_batches is not None:  # a sharded model is restored after the loaders were made
             self.train_batches.set_epoch(*self._resume_at)
 
-    def _evaluation_loader(self, name: str) -> DataLoader[Example]:
+    def _evaluation_loader(self, name: str) -> DataLoader[Any]:
         store = self.examples[name]
         batches = SortedBatches(store.lengths, self.batch_size, *self._place())
-        return self._loader(store, batches, Collate(self.encoder.markers[PAD]))
+        return self._loader(store, batches, self.encoder.collate())
 
-    def _loader(self, store: ExampleStore, batches: Sampler[list[int]], collate: Collate | Pack) -> DataLoader[Example]:
+    def _loader(
+        self, store: ExampleStore, batches: Sampler[list[int]], collate: Callable[[Any], Any]
+    ) -> DataLoader[Any]:
         return DataLoader(
             store,
             batch_sampler=batches,
@@ -167,6 +165,6 @@ class DialogueDataModule(pl.LightningDataModule):
             )
 
 
-def _key(cache_key: str, encoder: CausalLMEncoder) -> str:
-    parts = [CACHE_FORMAT, cache_key, json.dumps(encoder.settings, sort_keys=True), encoder.tokenizer.to_str()]
+def _key(cache_key: str, encoder: Encoder) -> str:
+    parts = [CACHE_FORMAT, cache_key, json.dumps(encoder.settings, sort_keys=True), encoder.vocabulary]
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()

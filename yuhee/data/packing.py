@@ -7,8 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from yuhee.data.batching import Batch, Collate
-from yuhee.data.encoding.causal_lm import Example, Kind
+from yuhee.data.encoding.reply_example import Batch, Collate, Example, Kind
 
 
 class Pack:

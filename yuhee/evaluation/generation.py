@@ -12,7 +12,6 @@ from transformers import DynamicCache
 from yuhee.bundle import Model
 from yuhee.chat.companion import Companion
 from yuhee.chat.engine import Decoding, forbidden_tokens
-from yuhee.data.encoding.markers import PAD
 from yuhee.evaluation.likelihood import by_tokens
 from yuhee.evaluation.questions import Asked
 
@@ -92,7 +91,7 @@ class _Batch:
         room = [min(decoding.max_new_tokens, limit - len(prompt)) for prompt in questions]
         # (prompt, reply, room in tokens, random numbers) of those that still speak
         self.speaking = [each for each in zip(questions, replies, room, randoms, strict=True) if each[2] > 0]
-        self.pad_id = model.encoder.markers[PAD]
+        self.pad_id = model.encoder.special_ids()["pad_token_id"]
 
     @torch.inference_mode()
     def run(self) -> None:

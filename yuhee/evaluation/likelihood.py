@@ -8,10 +8,10 @@ import torch
 from tqdm import tqdm
 
 from yuhee.bundle import Model
-from yuhee.data.batching import Collate
 from yuhee.data.dialogue import Dialogue, windows
-from yuhee.data.encoding.causal_lm import CausalLMEncoder, Example, Kind, lost_characters
-from yuhee.data.encoding.markers import PAD
+from yuhee.data.encoding.causal_lm import lost_characters
+from yuhee.data.encoding.encoder import ReplyEncoder
+from yuhee.data.encoding.reply_example import Example, Kind
 from yuhee.models.losses import next_token_nll
 from yuhee.models.metrics import LOST_CHARACTER_BITS
 
@@ -81,16 +81,14 @@ def by_tokens(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
 def _nll(model: Model, examples: Sequence[Example]) -> Iterator[float]:
     """Nats of the labelled tokens, example by example."""
     network = model.network
-    batch = Collate(model.encoder.markers[PAD])(examples)
+    batch = model.encoder.collate()(examples)
     input_ids, labels = batch["input_ids"].to(network.device), batch["labels"].to(network.device)
     states = network.base_model(input_ids, use_cache=False).last_hidden_state
     nll: list[float] = next_token_nll(states, labels, network.get_output_embeddings()).tolist()
     return iter(nll)
 
 
-def _of_replies(
-    encoder: CausalLMEncoder, dialogue: Dialogue, example: Example, nll: Iterator[float]
-) -> dict[int, Scored]:
+def _of_replies(encoder: ReplyEncoder, dialogue: Dialogue, example: Example, nll: Iterator[float]) -> dict[int, Scored]:
     """Share an example's nats out to its replies, taking them from `nll`."""
     replies: list[tuple[list[int], float]] = []
     ids: list[int] = []

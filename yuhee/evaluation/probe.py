@@ -90,7 +90,7 @@ def _complete(run: Run, asked: Sequence[Asked], seed: int) -> tuple[int, list[As
     begun: dict[str, tuple[Asked, list[int]]] = {}
     for index in order:
         reply = asked[index].dialogue.turns[asked[index].turn]
-        ids = encoder.turn_ids(reply)[1:-1]  # without its marker and its end
+        ids = encoder.reply_ids(reply.text)
         if len(ids) >= PREFIX + REST:
             begun.setdefault(plain(reply.text), (asked[index], ids))
         if len(begun) == PROMPTED:

@@ -10,7 +10,7 @@ from matplotlib.patches import FancyBboxPatch
 
 from yuhee.bundle import Model
 from yuhee.data.dialogue import Dialogue
-from yuhee.data.encoding.causal_lm import Kind
+from yuhee.data.encoding.reply_example import Kind
 from yuhee.data.encoding.tokenizer import readable
 from yuhee.evaluation.plots import legible, style
 

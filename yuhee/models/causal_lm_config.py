@@ -1,52 +1,21 @@
 """What `conf/model/*.yaml` may say of a causal language model."""
 
-from typing import Any, Literal
+from pydantic import Field
 
-from pydantic import Field, model_validator
-
-from yuhee.data.config import Section
+from yuhee.models.family_config import FamilyConfig
 
 
-class CausalLMConfig(Section):
+class CausalLMConfig(FamilyConfig):
     """Keys of `model.*`.
 
     Attributes:
-        name: of the model, for cards and reports.
-        pretrained: hub id or folder of the checkpoint to start from.
-        tokenizer: hub id, folder or file; by default where `pretrained` is.
-        from_scratch: random weights in the shape of `network`.
-        vocab_size: of the tokenizer trained on the training split where none is given, in tokens.
-        network: `model_type` and values of its `transformers` config, for a model from scratch.
-        lr: peak learning rate.
-        warmup_ratio: share of the optimizer steps.
-        schedule: what follows the warm-up: a half cosine to zero, or the peak rate to the end.
         context_loss_weight: of a token of the user's words; a reply's token weighs 1.
         token_dropout: share of the words' tokens that the model reads as `<mask>` in training, while it still has to
             predict them: smoothing for small corpora (Xie et al. 2017, "Data noising as smoothing").
-        gradient_checkpointing: compute each layer's activations twice instead of keeping them: less memory, more time.
         compile: the transformer with `torch.compile` for training; minutes of waiting at the first step.
     """
 
-    target: str = Field(alias="_target_")
     name: str = "causal_lm"
-    pretrained: str | None = None
-    tokenizer: str | None = None
-    from_scratch: bool = False
-    vocab_size: int | None = Field(None, ge=300)
-    network: dict[str, Any] = Field(default_factory=dict)
-    lr: float = Field(gt=0)
-    weight_decay: float = Field(0.01, ge=0)
-    warmup_ratio: float = Field(0.1, ge=0, le=1)
-    schedule: Literal["cosine", "constant"] = "cosine"
     context_loss_weight: float = Field(0.0, ge=0)
     token_dropout: float = Field(0.0, ge=0, lt=1)
-    gradient_checkpointing: bool = False
     compile: bool = False
-
-    @model_validator(mode="after")
-    def _has_a_source(self) -> "CausalLMConfig":
-        if not self.from_scratch and self.pretrained is None:
-            raise ValueError("model.pretrained에 체크포인트를 주거나 model.from_scratch=true로 두세요")
-        if not (self.tokenizer or self.pretrained or self.vocab_size):
-            raise ValueError("model.tokenizer에 토크나이저를 주거나 model.vocab_size로 새로 학습하세요")
-        return self

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass
+from typing import Any, Protocol, Self
 
 LOST_CHARACTER_BITS = 20.0
 
@@ -29,6 +30,12 @@ class ReplyTotals:
         )
         return self
 
+    def as_list(self) -> list[float]:
+        return list(astuple(self))
+
+    def from_list(self, values: Sequence[float]) -> "ReplyTotals":
+        return ReplyTotals(*values)
+
     def figures(self, prefix: str) -> dict[str, float]:
         """`{prefix}/loss` in nats per token, `{prefix}/ppl` per token, `{prefix}/bpc` in bits per character.
 
@@ -46,32 +53,47 @@ class ReplyTotals:
         }
 
 
+class Totals(Protocol):
+    """Sums from which a family's figures follow."""
+
+    def __iadd__(self, other: Self) -> Self: ...
+
+    def as_list(self) -> list[float]:
+        """All sums, so that they can be added up over ranks."""
+
+    def from_list(self, values: Sequence[float]) -> Self:
+        """Totals of the same kind with other sums."""
+
+    def figures(self, prefix: str) -> dict[str, float]:
+        """Figures by name, such as `{prefix}/loss`."""
+
+
 @dataclass(slots=True)
 class Step:
     """Sums over the micro-batches of an optimizer step, or over the steps of an epoch.
 
     Attributes:
-        objective: weighted NLL in nats, the context's share included.
+        totals: which all figures are about.
+        objective: weighted loss in nats, whatever is learned beside the figures included.
         weight: sum of the weights; objective ÷ weight is what is minimised.
-        replies: the replies alone, which all figures are about.
     """
 
+    totals: Any
     objective: float = 0.0
     weight: float = 0.0
-    replies: ReplyTotals = field(default_factory=ReplyTotals)
 
-    def add(self, objective: float, weight: float, replies: ReplyTotals) -> None:
+    def add(self, objective: float, weight: float, totals: Any) -> None:
         self.objective += objective
         self.weight += weight
-        self.replies += replies
+        self.totals += totals
 
     def figures(self, prefix: str) -> dict[str, float]:
         objective = self.objective / self.weight if self.weight else math.nan
-        return {**self.replies.figures(prefix), f"{prefix}/objective": objective}
+        return {**self.totals.figures(prefix), f"{prefix}/objective": objective}
 
     def as_list(self) -> list[float]:
-        return [self.objective, self.weight, *astuple(self.replies)]
+        return [self.objective, self.weight, *self.totals.as_list()]
 
-    @classmethod
-    def from_list(cls, values: Sequence[float]) -> "Step":
-        return cls(values[0], values[1], ReplyTotals(*values[2:]))
+    def from_list(self, values: Sequence[float]) -> "Step":
+        """A step with totals of the same kind and other sums."""
+        return Step(self.totals.from_list(values[2:]), values[0], values[1])

@@ -1,10 +1,12 @@
 """Checkpoints by hub id or local folder. Nothing here runs code from a checkpoint."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import (
     EntryNotFoundError,
@@ -13,11 +15,17 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 from tokenizers import Tokenizer
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 from yuhee.data.encoding.tokenizer import parse_tokenizer
 from yuhee.errors import UserError
 
+KINDS = {  # for people
+    "AutoModelForCausalLM": "이어 쓰는 모델(causal LM)",
+    "AutoModelForSeq2SeqLM": "인코더-디코더 모델(BART)",
+    "AutoModelForSequenceClassification": "분류에 쓸 수 있는 모델(BERT, RoBERTa, ELECTRA)",
+    "AutoModelForMaskedLM": "빈칸을 채우는 모델(masked LM)",
+}
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 
 
@@ -46,41 +54,64 @@ def load_tokenizer(place: str, key: str) -> Tokenizer:
         raise UserError(f"{file}: 토크나이저 파일이 아닙니다. {key}를 확인해 주세요.") from None
 
 
-def load_causal_lm(place: str, key: str) -> PreTrainedModel:
-    """Read a causal language model's weights in float32, from a folder or the hub.
+def load_network(place: str, key: str, auto: str) -> PreTrainedModel:
+    """Read a network's weights in float32, from a folder or the hub.
+
+    Args:
+        place: hub id or folder.
+        key: the configuration key that named it, for messages.
+        auto: the class of `transformers` that reads it, such as `AutoModelForCausalLM`.
 
     Raises:
-        UserError: nothing there, no network, or weights of another architecture.
+        UserError: nothing there, no network, or another architecture; the last before weights load.
     """
     local = Path(place).expanduser()
     if local.is_dir():
-        if not (local / "config.json").is_file():
+        file = local / "config.json"
+        if not file.is_file():
             raise UserError(f"{key}={place}: 폴더에 config.json이 없습니다. 모델이 든 폴더를 주세요.")
         place = str(local)
     else:
-        _from_hub(place, key, "config.json")
+        file = Path(_from_hub(place, key, "config.json"))
+    _check_architecture(file, place, key, auto)
     try:
-        model, info = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32, output_loading_info=True)
+        model, info = getattr(transformers, auto).from_pretrained(place, dtype=torch.float32, output_loading_info=True)
     except Exception as error:  # corrupt files surface as many types, all of them the folder's fault
         raise UserError(f"{key}={place}: 모델을 읽을 수 없습니다({_first_sentence(error)}).") from None
     if missing := sorted(info["missing_keys"]):
         raise UserError(
             f"{key}={place}: 가중치 파일에 {missing[0]} 등 {len(missing)}개가 없습니다. "
-            "생성 모델(causal LM)의 온전한 체크포인트를 주세요."
+            f"{KINDS[auto]}의 온전한 체크포인트를 주세요."
         )
-    return model
+    network: PreTrainedModel = model
+    return network
 
 
-def check_vocabulary(model: PreTrainedModel, tokenizer: Tokenizer, where: str) -> None:
+def check_vocabulary(model: PreTrainedModel, ids: int, where: str) -> None:
     """Refuse a tokenizer whose ids the model has no embedding for.
+
+    Args:
+        ids: the tokenizer's highest id, plus one.
 
     Raises:
         UserError: the vocabularies do not fit.
     """
-    rows, ids = model.get_input_embeddings().num_embeddings, max(tokenizer.get_vocab().values()) + 1
+    rows = model.get_input_embeddings().num_embeddings
     if ids > rows:
         raise UserError(
             f"{where}: 모델의 어휘는 {rows}개인데 토크나이저는 {ids}개를 씁니다. 같은 체크포인트의 토크나이저를 주세요."
+        )
+
+
+def _check_architecture(file: Path, place: str, key: str, auto: str) -> None:
+    try:
+        kind = json.loads(file.read_text(encoding="utf-8")).get("model_type")
+    except (ValueError, OSError, AttributeError):
+        raise UserError(f"{key}={place}: config.json이 손상되었습니다. 체크포인트를 다시 받아 주세요.") from None
+    known = {config.model_type for config in getattr(transformers, auto)._model_mapping}
+    if kind not in known:
+        raise UserError(
+            f"{key}={place}: {kind}은(는) {KINDS[auto]}이 아닙니다. 다른 체크포인트나 다른 model=…을 고르세요."
         )
 
 

@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.text import Text
 
 from yuhee.chat.terminal import printable
-from yuhee.data.encoding.causal_lm import CausalLMEncoder, Example, Kind
+from yuhee.data.encoding.causal_lm import CausalLMEncoder
+from yuhee.data.encoding.reply_example import Example, Kind
 from yuhee.data.encoding.tokenizer import readable
 from yuhee.data.splits import split
 from yuhee.training.config import parse_config

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from yuhee.data.batching import Batch
+from yuhee.data.encoding.reply_example import Batch
 
 log = logging.getLogger(__name__)
 

@@ -8,58 +8,23 @@
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
-from enum import IntEnum
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 from tokenizers import Tokenizer
 
 from yuhee.data.dialogue import Dialogue, Turn
-from yuhee.data.encoding.markers import ASSISTANT, EMOTION, END, NEWLINE, SYSTEM, USER, Markers
-from yuhee.data.encoding.tokenizer import readable
+from yuhee.data.encoding.chat_template import chat_template
+from yuhee.data.encoding.markers import ASSISTANT, EMOTION, END, NEWLINE, PAD, SYSTEM, USER, Markers
+from yuhee.data.encoding.reply_example import Collate, Example, Kind
+from yuhee.data.encoding.tokenizer import parse_tokenizer, readable, save_tokenizer
 from yuhee.data.encoding.trimming import EncodedTurn, trim, up_to_last_learned_reply
+from yuhee.data.packing import Pack
 
 BYTE_TOKEN = re.compile(r"<0x[0-9A-F]{2}>")
 PUNCTUATION = re.compile(r"[?.!,]")
-
-
-class Kind(IntEnum):
-    """What a token is to the loss."""
-
-    UNLEARNED = 0  # markers, emotion labels, system turns, replies of weight 0
-    CONTEXT = 1  # words of the user's turns: learned with `model.context_loss_weight`
-    REPLY = 2  # words of a reply and its end token
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One encoded dialogue.
-
-    Attributes:
-        id: the dialogue's.
-        input_ids: (length,) token ids.
-        kinds: (length,) `Kind` of each token.
-        characters: characters of the raw replies in NFC, plus one for the end of each.
-        lost: characters of the raw replies that decoding the learned tokens does not give back.
-        dropped: exchanges (or turns of one exchange) left out because the dialogue was too long.
-        cut: turns whose text was shortened, `cut_replies` of them replies.
-    """
-
-    id: str
-    input_ids: list[int]
-    kinds: list[int]
-    characters: int
-    lost: int
-    dropped: int = 0
-    cut: int = 0
-    cut_replies: int = 0
-
-    @property
-    def labels(self) -> list[int]:
-        """(length,) the token id where a reply is learned, −100 elsewhere; not shifted."""
-        return [token if kind == Kind.REPLY else -100 for token, kind in zip(self.input_ids, self.kinds, strict=True)]
 
 
 class CausalLMEncoder:
@@ -75,7 +40,10 @@ class CausalLMEncoder:
         UserError: the tokenizer lacks a control marker.
     """
 
-    kind = "causal_lm"
+    kind: ClassVar[str] = "causal_lm"
+    network: ClassVar[str] = "AutoModelForCausalLM"
+    task: ClassVar[str] = "text-generation"
+    example: ClassVar[type[Example]] = Example
 
     def __init__(
         self,
@@ -90,7 +58,9 @@ class CausalLMEncoder:
         self.max_length = max_length
         self.emotion = emotion
         self.punctuation = punctuation
-        self._control_ids = frozenset(self.markers.control.values())
+        self.control_ids = frozenset(self.markers.control.values())
+        self.end_id = self.markers[END]
+        self.newline_id = self.markers[NEWLINE]
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -103,12 +73,39 @@ class CausalLMEncoder:
         }
 
     @property
-    def end_id(self) -> int:
-        return self.markers[END]
+    def vocabulary(self) -> str:
+        """Text of `tokenizer.json`."""
+        return self.tokenizer.to_str()
 
     @property
-    def newline_id(self) -> int:
-        return self.markers[NEWLINE]
+    def chat_template(self) -> str:
+        """The renderer for other engines, see `chat_template`."""
+        return chat_template(self.markers, slot=self.emotion == "label", strip=self.punctuation == "strip")
+
+    @classmethod
+    def restore(cls, vocabulary: str, settings: Mapping[str, Any]) -> "CausalLMEncoder":
+        """The encoder with those settings."""
+        known = ("max_length", "emotion", "punctuation")
+        return cls(parse_tokenizer(vocabulary), **{key: settings[key] for key in known})
+
+    def collate(self, *, packing: bool = False) -> Collate | Pack:
+        """What makes a batch of examples."""
+        pad_id = self.markers[PAD]
+        return Pack(pad_id, self.max_length) if packing else Collate(pad_id)
+
+    def special_ids(self) -> dict[str, int]:
+        """Values of a network's config that follow from the vocabulary."""
+        return {
+            "bos_token_id": self.end_id,
+            "eos_token_id": self.end_id,
+            "pad_token_id": self.markers[PAD],
+            "vocab_size": max(self.tokenizer.get_vocab().values()) + 1,
+        }
+
+    def save(self, folder: Path, max_positions: int) -> None:
+        """Write tokenizer files and the chat template."""
+        special = {"chat_template": self.chat_template, "eos_token": END, "pad_token": PAD}
+        save_tokenizer(self.tokenizer, folder, max_positions, **special)
 
     def render(self, turns: Iterable[Turn], *, reply: bool = False) -> str:
         """A conversation as one string; with `reply`, open for the next reply."""
@@ -139,9 +136,22 @@ class CausalLMEncoder:
             for dialogue, (kept, dropped), learned in zip(dialogues, trimmed, replies, strict=True)
         ]
 
-    def prompt(self, turns: Sequence[Turn], max_length: int | None = None) -> list[int]:
-        """Ids of a conversation that waits for a reply, trimmed as in training to `max_length` tokens."""
+    def prompt(
+        self,
+        turns: Sequence[Turn],
+        max_length: int | None = None,
+        spoken: Sequence[Sequence[int] | None] = (),
+    ) -> list[int]:
+        """Ids of a conversation that waits for a reply, trimmed as in training to `max_length` tokens.
+
+        Args:
+            spoken: (turns,) what a reply was generated as, None where that is unknown.
+        """
         encoded = self._encode_turns(turns)
+        for turn, ids in zip(encoded, spoken, strict=False):
+            if ids is not None:
+                turn.ids = [self.markers[ASSISTANT], *ids, self.end_id]
+                turn.kinds, turn.text_end = [int(Kind.UNLEARNED)] * len(turn.ids), len(ids) + 1
         kept, _ = trim(encoded, (max_length or self.max_length) - 1)
         return [token for turn in kept for token in turn.ids] + [self.markers[ASSISTANT]]
 
@@ -149,13 +159,17 @@ class CausalLMEncoder:
         """Ids of one turn; a conversation's are those of its turns one after another."""
         return self._encode_turns([turn])[0].ids
 
+    def reply_ids(self, text: str) -> list[int]:
+        """Ids of a reply's words, without its end."""
+        return self.turn_ids(Turn("assistant", text))[1:-1]
+
     def decode(self, ids: Sequence[int]) -> str:
         """Text of a reply's tokens, as people type it; control markers are left out, line breaks come back."""
         return self._decode([ids])[0]
 
     def _decode(self, replies: Sequence[Sequence[int]]) -> list[str]:
         """Texts of many replies in one call of the tokenizer."""
-        newline, control = self.newline_id, self._control_ids
+        newline, control = self.newline_id, self.control_ids
         lines: list[list[int]] = []
         ends = []
         for ids in replies:

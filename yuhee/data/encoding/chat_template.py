@@ -5,8 +5,7 @@ The template repeats the encoder's defusing: an engine that has only the saved f
 
 import json
 
-from yuhee.data.encoding.causal_lm import CausalLMEncoder
-from yuhee.data.encoding.markers import ASSISTANT, CLOSE, EMOTION, END, NEWLINE, OPEN, SYSTEM, USER
+from yuhee.data.encoding.markers import ASSISTANT, CLOSE, EMOTION, END, NEWLINE, OPEN, SYSTEM, USER, Markers
 
 _TEMPLATE = """\
 {{#- Messages: role (system, user, assistant), content, and for a user's message optionally emotion. -#}}
@@ -38,14 +37,18 @@ _TEMPLATE = """\
 _SLOT = "{%- if message['emotion'] is defined and message['emotion'] is not none -%}{{- safe(message['emotion']) -}}{%- endif -%}"
 
 
-def chat_template(encoder: CausalLMEncoder) -> str:
-    """Jinja text whose output, tokenized without extra special tokens, gives the encoder's ids."""
-    strip = "".join(f" | replace('{mark}', ' ')" for mark in "?.!,") if encoder.punctuation == "strip" else ""
+def chat_template(markers: Markers, *, slot: bool, strip: bool) -> str:
+    """Jinja text whose output, tokenized without extra special tokens, gives the encoder's ids.
+
+    Args:
+        slot: write a message's `emotion` into its slot.
+        strip: replace punctuation by spaces.
+    """
     return _TEMPLATE.format(
-        punctuation=strip,
-        control=json.dumps(sorted(encoder.markers.control, key=len, reverse=True)),
-        guards=json.dumps(list(encoder.markers.guards)),
-        slot=_SLOT if encoder.emotion == "label" else "",
+        punctuation="".join(f" | replace('{mark}', ' ')" for mark in "?.!,") if strip else "",
+        control=json.dumps(sorted(markers.control, key=len, reverse=True)),
+        guards=json.dumps(list(markers.guards)),
+        slot=_SLOT if slot else "",
         open=OPEN,
         close=CLOSE,
         newline=NEWLINE,

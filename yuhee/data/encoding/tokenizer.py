@@ -3,6 +3,7 @@
 import json
 import unicodedata
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
@@ -65,6 +66,33 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     final = _bare(models.BPE(vocab=vocab, merges=merges, byte_fallback=True))
     final.add_special_tokens([AddedToken(marker, special=True, normalized=False) for marker in CONTROL_MARKERS])
     return final
+
+
+def save_tokenizer(
+    tokenizer: Tokenizer, folder: Path, max_positions: int, *, chat_template: str | None = None, **special: str
+) -> None:
+    """Write tokenizer files from which plain `transformers` makes the same tokenizer.
+
+    They name `PreTrainedTokenizerFast`: transformers 4.x and engines built on it do not know the class that 5.x would
+    name.
+
+    Args:
+        max_positions: of the network, in tokens.
+        special: `eos_token`, `pad_token`, … → token.
+    """
+    from transformers import PreTrainedTokenizerFast  # seconds, which reading a corpus must not wait for
+
+    saved = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, clean_up_tokenization_spaces=False, model_max_length=max_positions, **special
+    )
+    saved.chat_template = chat_template
+    saved.save_pretrained(folder)
+    file = folder / "tokenizer_config.json"
+    config = json.loads(file.read_text(encoding="utf-8"))
+    config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    for key in ("is_local", "local_files_only", "backend"):
+        config.pop(key, None)
+    file.write_text(json.dumps(config, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
 def readable(text: str) -> str:
