@@ -229,3 +229,14 @@ def test_original_recipe_trains_and_stops(tiny_tokenizer: Tokenizer) -> None:
 
 def test_quick_scale_asks_for_what_the_full_one_does() -> None:
     assert json.dumps(asdict(QUICK)).count(":") == json.dumps(asdict(FULL)).count(":")
+
+
+def test_what_is_told_of_the_speed_is_what_was_measured() -> None:
+    folder = Path(measure.__file__).parent
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    assert (folder / "results.md").read_text(encoding="utf-8") == report.markdown(results)
+    readme = (folder.parent / "README.md").read_text(encoding="utf-8")
+    korean = (folder.parent / "README.ko.md").read_text(encoding="utf-8")
+    for what, figure, least, aim, reached in targets.headline(results):
+        assert f"| {what} | {figure} | {least} | {aim} | {reached} |" in readme
+        assert f"| {figure} | {least} | {aim} |" in korean
