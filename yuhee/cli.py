@@ -117,6 +117,9 @@ def evaluate(
     retrain: Annotated[
         bool, typer.Option("--retrain", help="그 분할로 학습한 실행이 없으면 같은 설정으로 새로 학습한다.")
     ] = False,
+    emotion_control: Annotated[
+        bool, typer.Option("--emotion-control", help="감정 슬롯의 표지를 바꾸어 넣고 무엇이 달라지는지도 잰다.")
+    ] = False,
     data_path: Annotated[str | None, typer.Option(help="학습한 말뭉치를 옮겼을 때 지금 있는 곳.")] = None,
     log_wandb: Annotated[bool, typer.Option("--log-wandb", help="보고서를 그 실행의 W&B 기록에도 올린다.")] = False,
 ) -> None:
@@ -127,7 +130,8 @@ def evaluate(
 
     check_seed(seed)
     options = Options(on=on, limit=limit, decoding=Decoding(greedy=not sample), seed=seed)
-    evaluate_paths(paths, Asked(options, split, _retrain if retrain else None, data_path), against)
+    asked = Asked(options, split, _retrain if retrain else None, data_path, emotion_control)
+    evaluate_paths(paths, asked, against)
     if log_wandb:
         from yuhee.evaluation.run_data import run_folder_of
         from yuhee.training import log_evaluation

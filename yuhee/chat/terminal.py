@@ -11,12 +11,14 @@ from rich.console import Console
 from rich.text import Text
 
 from yuhee.chat.companion import Companion
+from yuhee.chat.emotion import AUTO, NONE, EmotionSlot, Reader
 from yuhee.chat.engine import Decoding
 from yuhee.data.dialogue import Turn
+from yuhee.errors import UserError
 
 NAME = "유희지희"
 QUIT = ("quit", "exit", "/quit", "/exit")
-HELP = "/reset 처음부터 · /undo 한 번 무르기 · /retry 다시 대답 · /help 도움말 · quit 끝내기"
+HELP = "/reset 처음부터 · /undo 한 번 무르기 · /retry 다시 대답 · /emotion 감정 · /help 도움말 · quit 끝내기"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -27,9 +29,10 @@ class Conversation:
     Args:
         companion: who answers.
         decoding: how.
-        emotion: label of every message the user types.
+        emotion: label of every message the user types, or `auto` for what the reader takes them for.
         seed: of the first reply; each further one adds one. None: a new one every time.
         exchanges: how many a reply looks back on; None: as the model was trained.
+        reader: of emotions, for `auto`.
     """
 
     companion: Companion
@@ -37,10 +40,11 @@ class Conversation:
     emotion: str | None = None
     seed: int | None = None
     exchanges: int | None = None
+    reader: Reader | None = None
     replies: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        self.companion.check_emotion(self.emotion)
+        self.slot = EmotionSlot(self.companion, self.emotion, self.reader)
         self.session = self.companion.session(self.exchanges)
 
     def command(self, line: str) -> str | Generator[str] | None:
@@ -56,9 +60,21 @@ class Conversation:
         if word == "/retry":
             turn = self.session.undo()
             return self._say(turn) if turn else "다시 대답할 말이 없어요."
+        if word.split(maxsplit=1)[:1] == ["/emotion"]:
+            return self._choose_emotion(line.split()[1:])
         if word.startswith("/"):
             return HELP
-        return self._say(Turn("user", line.strip(), emotion=self.emotion))
+        return self._say(Turn("user", line.strip(), emotion=self.slot.label(line.strip())))
+
+    def _choose_emotion(self, words: list[str]) -> str:
+        """`/emotion 1`, `/emotion auto`, `/emotion none`; alone it tells what is chosen."""
+        try:
+            if words:
+                self.slot.choose(None if words[0] == NONE else words[0])
+        except UserError as error:
+            return str(error)
+        labels = ", ".join([*self.companion.emotion_labels, *([AUTO] if self.reader else []), NONE])
+        return f"내 감정: {self.slot.choice or NONE} (고를 수 있는 것: {labels})"
 
     def _say(self, turn: Turn) -> Generator[str]:
         seed = None if self.seed is None else self.seed + self.replies
@@ -93,6 +109,8 @@ def _through_pipe(conversation: Conversation) -> None:
         if isinstance(answer, str):
             print(answer, file=sys.stderr)
         else:
+            if conversation.slot.heard:
+                print(conversation.slot.heard, file=sys.stderr)
             print(" ".join(printable("".join(answer)).split("\n")), flush=True)
 
 
@@ -117,6 +135,8 @@ def _on_terminal(conversation: Conversation) -> None:
         if isinstance(answer, str):
             console.print(Text(answer, style="dim"))
             continue
+        if conversation.slot.heard:
+            console.print(Text(conversation.slot.heard, style="dim"))
         console.print(Text(f"{NAME}: ", style="bold magenta"), end="")
         try:
             with contextlib.closing(answer):

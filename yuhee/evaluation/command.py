@@ -4,18 +4,20 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
 from yuhee.errors import UserError
+from yuhee.evaluation.emotion_control import emotion_control
+from yuhee.evaluation.emotion_reader import LinearReader
 from yuhee.evaluation.evaluate import Evaluated, Options, as_beside, evaluate, other_split
 from yuhee.evaluation.files import evaluation_folder, save
 from yuhee.evaluation.run_data import Run, open_run
 from yuhee.evaluation.scoring import differences
-from yuhee.evaluation.tables import differences_table, figures_table, reasons, seeds_table, splits_table
+from yuhee.evaluation.tables import control_table, differences_table, figures_table, reasons, seeds_table, splits_table
 
 PER_RUN = ("seed", "ckpt_path", "logger")  # keys in which runs of the same configuration may differ
 Retrain = Callable[[Path, str], Path]
@@ -31,12 +33,14 @@ class Asked:
         split: the split to be evaluated on; None for the one the run was trained with.
         retrain: trains a run under another split; None refuses.
         data_path: where the corpus lies now, if it was moved.
+        emotion_control: exchange the labels in the emotion slot and measure what changes.
     """
 
     options: Options
     split: str | None = None
     retrain: Retrain | None = None
     data_path: str | None = None
+    emotion_control: bool = False
 
 
 def evaluate_paths(paths: Sequence[Path], asked: Asked, against: Path | None = None) -> None:
@@ -82,7 +86,7 @@ def _evaluate(path: Path, asked: Asked, console: Console) -> tuple[Run, Evaluate
     by = run.facts["split"]["by"]
     if asked.split in (None, by):
         beside = other_split(run, asked.options) if asked.split == "row" else None
-        found = _evaluate_and_save(run, path, asked.options, console, beside)
+        found = _evaluate_and_save(run, path, asked, console, beside)
         if beside:
             console.print(splits_table([beside, as_beside(by, found.evaluation.systems)]))
         return run, found
@@ -91,25 +95,34 @@ def _evaluate(path: Path, asked: Asked, console: Console) -> tuple[Run, Evaluate
             f"{path}: data.split.by={by} 로 학습한 모델은 {asked.split} 분할의 시험 질문을 학습 때 보았으므로 평가할 수 없습니다. "
             f"data.split.by={asked.split} 로 학습한 실행을 주거나 --retrain 을 붙여 주세요."
         )
-    first = _evaluate_and_save(run, path, asked.options, console, None)
+    first = _evaluate_and_save(run, path, asked, console, None)
     beside = as_beside(by, first.evaluation.systems)
     folder = asked.retrain(run.folder, str(asked.split))
     other = open_run(folder, asked.data_path)
-    found = _evaluate_and_save(other, folder, asked.options, console, beside)
+    found = _evaluate_and_save(other, folder, asked, console, beside)
     console.print(splits_table([beside, as_beside(str(asked.split), found.evaluation.systems)]))
     return run, first
 
 
 def _evaluate_and_save(
-    run: Run, path: Path, options: Options, console: Console, beside: dict[str, object] | None
+    run: Run, path: Path, asked: Asked, console: Console, beside: dict[str, object] | None
 ) -> Evaluated:
-    found = evaluate(run, str(path), options, beside)
-    folder = evaluation_folder(run.folder, path, options.on)
+    control = None
+    if asked.emotion_control:  # first: it refuses a model without labels before the long work
+        control = emotion_control(run, asked.options, LinearReader(run.split.train))
+    found = evaluate(run, str(path), asked.options, beside)
+    if control:
+        setting = {**found.evaluation.setting, "emotion_control": control.as_dict()}
+        found = replace(found, evaluation=replace(found.evaluation, setting=setting))
+    folder = evaluation_folder(run.folder, path, asked.options.on)
     save(found.evaluation, run.folder, folder)
     console.print(Text(found.evaluation.verdict, style="bold"))
     console.print(figures_table(found.evaluation))
     for reason in reasons(found.evaluation):
         console.print(Text(f"잴 수 없음 · {reason}"))
+    if control:
+        console.print(control_table(control))
+        console.print(Text(control.verdict, style="bold"))
     console.print(Text(f"보고서: {os.path.relpath(folder)}/report.html"))
     return found
 

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from yuhee.data.report import ReadReport
 from yuhee.data.report_view import report_charts, report_rows
+from yuhee.evaluation.emotion_control import SLOTS
 from yuhee.evaluation.metrics import METRICS
 from yuhee.evaluation.plots import distributions, learning_curves, svg
 from yuhee.evaluation.result import Evaluation, Interval
@@ -28,6 +29,7 @@ from yuhee.evaluation.selection import (
     table_rows,
     whole_dialogues,
 )
+from yuhee.evaluation.verdict import p_value
 from yuhee.evaluation.visible import visible
 from yuhee.paths import write_private
 
@@ -36,6 +38,7 @@ TALKS = 6  # whole dialogues
 FIRST_ROWS = 20  # of all replies that are there without JavaScript
 ARROWS = {"higher": "↑", "lower": "↓"}
 DIRECTIONS = {"higher": "높을수록 좋음", "lower": "낮을수록 좋음"}
+SECTIONS = ("other_split", "emotion_control")  # of the setting, that have tables of their own
 SUMMARY = {"corpus": "말뭉치", "model": "모델", "split.by": "분할", "on": "시험한 부분"}
 
 
@@ -85,7 +88,7 @@ def write_report(evaluation: Evaluation, run_folder: Path, target: Path) -> None
 
 def report_page(evaluation: Evaluation, run_folder: Path) -> str:
     """The page as HTML."""
-    setting = _flat({name: value for name, value in evaluation.setting.items() if name != "other_split"})
+    setting = _flat({name: value for name, value in evaluation.setting.items() if name not in SECTIONS})
     values = {
         "evaluation": evaluation,
         "run": "/".join(Path(evaluation.run).parts[-2:]),
@@ -95,6 +98,9 @@ def report_page(evaluation: Evaluation, run_folder: Path) -> str:
         "headline": headline(evaluation),
         "reasons": _reasons(evaluation),
         "other_split": _other_split(evaluation),
+        "control": evaluation.setting.get("emotion_control"),
+        "slots": SLOTS,
+        "p_value": p_value,
         "slices": _slices(evaluation),
         "curves": {name: svg(figure) for name, figure in learning_curves(read_curves(run_folder)).items()},
         "config": read_settings(run_folder),

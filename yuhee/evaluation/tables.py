@@ -7,6 +7,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from yuhee.evaluation.emotion_control import SLOTS, Control
 from yuhee.evaluation.evaluate import LEAKING
 from yuhee.evaluation.metrics import METRICS
 from yuhee.evaluation.result import Evaluation, Interval
@@ -69,6 +70,27 @@ def splits_table(sides: Sequence[Mapping[str, Any]]) -> Table:
         found = [side["systems"].get(system, {"title": "", "figures": {}}) for side in sides]
         cells = [_number(each["figures"].get(name, math.nan)) for each in found for name in LEAKING]
         table.add_row(Text(max(each["title"] for each in found)), *cells)
+    return table
+
+
+def control_table(control: Control) -> Table:
+    """Bits per character by what fills the slot, then how often a reply is read as the label that was asked for."""
+    table = _table(
+        f"감정 슬롯 · 질문 {control.questions:,}개, 읽는 이: {control.reader}",
+        "슬롯",
+        "글자당 비트 ↓",
+        "참인 표지와의 차이",
+        "p",
+    )
+    for slot, bpc in control.bpc.items():
+        more = control.more.get(slot)
+        cells = ("", "") if more is None else (f"{more.value:+.4f}", p_value(more.p))
+        table.add_row(Text(SLOTS[slot]), _interval(bpc), *cells)
+    table.add_section()
+    table.add_row(Text(f"대답 {control.answered:,}개"), "그 표지로 읽힘 %", "빈 슬롯과의 차이 %p", "p")
+    for label, found in control.agreement.items():
+        difference = found.difference
+        table.add_row(Text(label), _interval(found.asked), f"{difference.value:+.1f}", p_value(difference.p))
     return table
 
 
