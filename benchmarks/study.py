@@ -9,7 +9,7 @@ import argparse
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ class Job:
         overrides: for `train.py`.
         original: folder of the run whose corpus, architecture and time the original recipe gets instead.
         folder: of the run.
+        needs: folders of runs that have to be finished before.
     """
 
     row: str
@@ -38,6 +39,7 @@ class Job:
     overrides: list[str]
     original: Path | None
     folder: Path
+    needs: tuple[Path, ...] = ()
 
     def do(self, threads: int) -> None:
         """Train and evaluate, or go on where it was cut off, or do nothing where it is finished.
@@ -70,19 +72,25 @@ def read_study() -> dict[str, Any]:
 
 
 def jobs(study: dict[str, Any], root: Path, only: list[str]) -> list[Job]:
-    """All runs, seed by seed, so that a table of fewer seeds is whole first."""
+    """All runs, seed by seed, so that a table of fewer seeds is whole first.
+
+    `{row}` in an override is the folder of that row's run with the same seed; it stands before the rows that need it.
+    """
     return [
-        Job(
-            row,
-            seed,
-            [os.path.expandvars(each) for each in values.get("overrides", [])],
-            root / values["original"] / f"seed={seed}" if "original" in values else None,
-            root / row / f"seed={seed}",
-        )
+        _job(row, values, seed, {name: root / name / f"seed={seed}" for name in study["rows"]})
         for seed in study["seeds"]
         for row, values in study["rows"].items()
         if not only or row in only
     ]
+
+
+def _job(row: str, values: dict[str, Any], seed: int, folders: dict[str, Path]) -> Job:
+    overrides = [os.path.expandvars(each) for each in values.get("overrides", [])]
+    needed = [name for name in folders if any(f"{{{name}}}" in each for each in overrides)]
+    original = folders[values["original"]] if "original" in values else None
+    needs = [*(folders[name] for name in needed), *([original] if original else [])]
+    filled = [each.format_map(folders) if needed else each for each in overrides]
+    return Job(row, seed, filled, original, folders[row], tuple(needs))
 
 
 def main() -> None:
@@ -95,7 +103,12 @@ def main() -> None:
     study, threads = read_study(), max(1, (os.cpu_count() or 1) // arguments.jobs)
     failed = []
 
+    begun: dict[Path, Future[None]] = {}
+
     def work(job: Job) -> None:
+        for folder in job.needs:
+            if folder in begun:
+                begun[folder].result()  # it was begun before, so that no two wait for each other
         try:
             job.do(threads)
         except subprocess.CalledProcessError:
@@ -104,7 +117,10 @@ def main() -> None:
         arguments.out.write_text(page(study, arguments.root), encoding="utf-8")
 
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        list(pool.map(work, jobs(study, arguments.root, arguments.only)))
+        for job in jobs(study, arguments.root, arguments.only):
+            begun[job.folder] = pool.submit(work, job)
+        for future in begun.values():
+            future.result()
     if failed:
         sys.exit("failed, see study.log in: " + ", ".join(map(str, failed)))
 

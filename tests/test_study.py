@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,31 @@ def test_what_is_finished_is_not_done_again_and_what_was_cut_off_goes_on(
         ["train.py", "data=sample", "seed=2", folder, "ckpt_path=last"],
         ["-m", "yuhee", "evaluate", str(third.folder)],
     ]
+
+
+def test_a_run_that_starts_from_another_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = {
+        "first": {"title": "1", "overrides": ["data=sample"]},
+        "second": {"title": "2", "overrides": ["model.pretrained={first}/bundle"]},
+        "third": {"title": "3", "original": "first"},
+    }
+    ended: list[str] = []
+
+    def run(command: list[str], **_: Any) -> None:
+        folder = next(part for part in command if "seed=1" in part and "/" in part)
+        time.sleep(0.3 if "first" in folder and "train.py" in command else 0)
+        ended.append(" ".join(command[1:]))
+
+    monkeypatch.setattr(study.subprocess, "run", run)
+    monkeypatch.setattr(study, "read_study", lambda: {"seeds": [1], "rows": rows, "tables": {}})
+    monkeypatch.setattr(
+        study.sys, "argv", ["study", "--jobs", "3", "--root", str(tmp_path), "--out", str(tmp_path / "page.md")]
+    )
+    study.main()
+    assert "data=sample" in ended[0]
+    assert any(f"model.pretrained={tmp_path}/first/seed=1/bundle" in command for command in ended[1:])
 
 
 def test_a_failed_run_is_named_and_the_others_are_done(
