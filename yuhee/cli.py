@@ -38,7 +38,7 @@ def chat(
     engine: Annotated[str, typer.Option(help="auto(가장 빠른 것), torch, int8, ctranslate2.")] = "auto",
 ) -> None:
     """학습한 모델과 이야기한다."""
-    from yuhee.chat.companion import load
+    from yuhee.chat.companion import load_companion
     from yuhee.chat.engine import Decoding, check_seed
     from yuhee.chat.selection import engine_named
     from yuhee.chat.terminal import Conversation, converse
@@ -52,7 +52,9 @@ def chat(
     )
     decoding.check()
     check_seed(seed)
-    converse(Conversation(load(path or _newest_run(), engine_named(engine)), decoding, emotion, seed, history))
+    converse(
+        Conversation(load_companion(path or _newest_run(), engine_named(engine)), decoding, emotion, seed, history)
+    )
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

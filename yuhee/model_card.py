@@ -24,8 +24,7 @@ license: {terms}
 
 # 유희 · {title}
 
-A Korean conversation model trained with yuhee. It talks as 유희지희, an AI friend; it is not a person, not a
-counsellor, and it makes mistakes.
+{purpose}
 
 - Started from: {pretrained}
 - Data: {corpus} (corpus hash `{corpus_hash}`), split by {split}
@@ -36,6 +35,18 @@ counsellor, and it makes mistakes.
 |---|---|
 {figures}
 
+{use}
+{memorised}"""
+_PURPOSE = {
+    "text-generation": """\
+A Korean conversation model trained with yuhee. It talks as 유희지희, an AI friend; it is not a person, not a
+counsellor, and it makes mistakes.""",
+    "text-classification": """\
+A classifier trained with yuhee: it tells from a Korean message what its writer may feel. It goes by words alone, knows
+the labels {labels} and no others, and makes mistakes: nothing that matters to a person should hang on it.""",
+}
+_USE = {
+    "text-generation": """\
 Bits per character (`bpc`) are over held-out replies, lost characters charged with 20 bits each.
 
 ```python
@@ -46,7 +57,18 @@ yuhee.load("path/to/this/folder").reply("안녕")
 
 With plain `transformers`: `tokenizer.apply_chat_template(messages, add_generation_prompt=True)`; a user's message may
 carry an `emotion` key.
-{memorised}"""
+""",
+    "text-classification": """\
+The softmax of the logits is calibrated: a temperature fitted on the validation split is part of the last layer.
+`ece` is the expected calibration error (Guo et al. 2017, 15 bins).
+
+```python
+import yuhee
+
+yuhee.load("path/to/this/folder").classify("오늘 너무 힘들었어")
+```
+""",
+}
 _MEMORISED = """
 ## Memorisation
 
@@ -78,9 +100,14 @@ def model_card(facts: Mapping[str, Any]) -> str:
     figures = [
         f"| {name} | {value:.4g} |" for name, value in facts["figures"].items() if isinstance(value, int | float)
     ]
+    task = facts.get("task", "text-generation")
     return _CARD.format(
         terms=terms,
-        task=facts.get("task", "text-generation"),
+        task=task,
+        purpose=_PURPOSE.get(task, _PURPOSE["text-generation"]).format(
+            labels=", ".join(facts.get("emotion_labels", []))
+        ),
+        use=_USE.get(task, _USE["text-generation"]),
         title=f"{facts['model']} · {facts['corpus']}",
         pretrained=facts["pretrained"] or "random weights",
         corpus=facts["corpus"],

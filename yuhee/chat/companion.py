@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
 from yuhee import bundle
+from yuhee.chat.classifier import NO_REPLIES, Classifier
 from yuhee.chat.engine import Decoding, ReplyEngine, check_seed
 from yuhee.chat.selection import EngineName, engine_named, make_engine
 from yuhee.chat.session import Memory, Session
@@ -16,18 +17,41 @@ from yuhee.errors import UserError
 Messages = Sequence[Mapping[str, Any]]
 
 
-def load(path: str | Path, engine: str = "auto") -> "Companion":
+def load(path: str | Path, engine: str = "auto") -> "Companion | Classifier":
     """Load a bundle, a run folder or a `.ckpt`; needs no configuration and no network, and runs no code from it.
+
+    A model that tells labels becomes a `Classifier`, one that writes replies a `Companion`.
 
     Args:
         engine: what generates: `torch` with the weights as they are, `int8` with PyTorch and smaller weights,
             `ctranslate2`, or `auto` for the fastest here (see `make_engine`).
 
     Raises:
-        UserError: nothing there, a file that is broken, foreign or unsafe, or an unknown engine.
+        UserError: nothing there, a file that is broken, foreign or unsafe, an unknown engine, or a model that does
+            neither.
     """
     name = engine_named(engine)
-    return Companion(bundle.load(path), name, bundle.bundle_folder(path))
+    model = bundle.load(path)
+    if model.encoder.task == "text-classification":
+        return Classifier(model)
+    if not model.network.can_generate():
+        raise UserError(
+            f"{path}: 글을 익히기만 한 모델이라 이야기하지도 감정을 가려내지도 못합니다. "
+            "model.pretrained에 이 폴더를 주어 이어서 학습해 주세요."
+        )
+    return Companion(model, name, bundle.bundle_folder(path))
+
+
+def load_companion(path: str | Path, engine: str = "auto") -> "Companion":
+    """Like `load`, for a conversation.
+
+    Raises:
+        UserError: as of `load`, or a model that does not talk.
+    """
+    loaded = load(path, engine)
+    if isinstance(loaded, Classifier):
+        raise UserError(f"{path}: {NO_REPLIES}")
+    return loaded
 
 
 class Companion:
@@ -43,6 +67,16 @@ class Companion:
             model.network.to("cuda")
         self.model = model
         self.engine: ReplyEngine = make_engine(model, engine, folder)
+
+    def classify(self, text: str) -> NoReturn:
+        """Refuse: this model does not tell emotions.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError(
+            "이 모델은 대답할 뿐 감정을 가려내지 않습니다. model=emotion_roberta 나 model=emotion_linear 로 학습한 모델을 여세요."
+        )
 
     @property
     def emotion_labels(self) -> list[str]:

@@ -56,6 +56,8 @@ class DataConfig(Section):
             to go along when the subject changes.
         history: exchanges before its own that a reply may look back on; None for the whole dialogue, which learns
             all its replies in one pass. A number makes one example of each exchange.
+        few_shot: labelled messages of each emotion to learn from, drawn by `seed`; the other messages of the training
+            split lose their labels. None keeps all labels.
         canaries: secrets to plant into the training split for `yuhee probe`; they do not belong into a model that
             people talk with.
         canary_repeats: times each of them is seen in an epoch.
@@ -76,6 +78,7 @@ class DataConfig(Section):
     emotion_dropout: float = Field(0.5, ge=0, le=1)
     chain: float = Field(0.0, ge=0, lt=1)
     history: int | None = Field(None, ge=0)
+    few_shot: int | None = Field(None, gt=0)
     canaries: int = Field(0, ge=0, le=1000)
     canary_repeats: int = Field(1, gt=0, le=1000)
     split: SplitConfig = SplitConfig()

@@ -98,6 +98,10 @@ class ExampleStore(Dataset[Any]):
         place = int(np.searchsorted(self._starts, index, side="right")) - 1
         return place, index - int(self._starts[place])
 
+    def column(self, name: str) -> npt.NDArray[Any]:
+        """(examples,) a numeric column."""
+        return np.concatenate([np.zeros(0, np.int64), *(batch.column(name).to_numpy() for batch in self._batches)])
+
     def total(self, column: str) -> int:
         """Sum of a numeric column over all examples; 0 where they have no such column."""
         if column not in self.example.columns:

@@ -45,7 +45,8 @@ class Family(pl.LightningModule):
     The loss of an optimizer step is the summed weighted loss over all ranks and micro-batches of the step, divided by
     their summed weights; a mean of per-rank means would be another objective.
 
-    A family gives `Config`, `family`, `make_encoder`, `create`, `objective`, `evaluated` and `new_totals`.
+    A family gives `Config`, `family`, `make_encoder`, `create`, `objective`, `evaluated` and `new_totals`, and if its
+    figures are others than those of replies, `optimizable`.
 
     Args:
         network: the `transformers` model.
@@ -54,12 +55,22 @@ class Family(pl.LightningModule):
         facts: plain values about data and licence that travel with every checkpoint.
 
     Attributes:
+        optimizable: figures that `optimized_metric` may name, lower is better.
         epoch: sums over the steps of the current epoch.
         step_figures: of the last optimizer step.
     """
 
     Config: ClassVar[type[FamilyConfig]]
     family: ClassVar[str]
+    optimizable: ClassVar[tuple[str, ...]] = (
+        "val/bpc",
+        "val/loss",
+        "val/ppl",
+        "train/objective",
+        "train/bpc",
+        "train/loss",
+        "train/ppl",
+    )
 
     def __init__(self, network: PreTrainedModel, encoder: Any, config: Any, facts: dict[str, Any]) -> None:
         super().__init__()
@@ -86,6 +97,14 @@ class Family(pl.LightningModule):
     def evaluated(self, batch: Any) -> Totals:
         """What a batch adds to the figures of val or test."""
         raise NotImplementedError
+
+    def settle(self, data: pl.LightningDataModule) -> dict[str, float]:
+        """Called once with the best weights, before test is scored: what is left to be made of val.
+
+        Returns:
+            figures that the run reports.
+        """
+        return {}
 
     def configure_model(self) -> None:
         if self.device_mesh is not None:  # of `trainer=fsdp` alone

@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ KINDS = {  # for people
     "AutoModelForSequenceClassification": "분류에 쓸 수 있는 모델(BERT, RoBERTa, ELECTRA)",
     "AutoModelForMaskedLM": "빈칸을 채우는 모델(masked LM)",
 }
+_UNNAMED = re.compile(r"LABEL_\d+")  # what `transformers` calls labels that nobody named
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 
 
@@ -54,37 +57,50 @@ def load_tokenizer(place: str, key: str) -> Tokenizer:
         raise UserError(f"{file}: 토크나이저 파일이 아닙니다. {key}를 확인해 주세요.") from None
 
 
-def load_network(place: str, key: str, auto: str) -> PreTrainedModel:
+def load_network(place: str, key: str, auto: str, head: Mapping[str, Any] | None = None) -> PreTrainedModel:
     """Read a network's weights in float32, from a folder or the hub.
 
     Args:
         place: hub id or folder.
         key: the configuration key that named it, for messages.
         auto: the class of `transformers` that reads it, such as `AutoModelForCausalLM`.
+        head: values of the config for a new head on a pretrained body; such a head's weights may be missing. None for
+            a checkpoint that has all of them.
 
     Raises:
         UserError: nothing there, no network, or another architecture; the last before weights load.
     """
+    file = _config_file(place, key)
     local = Path(place).expanduser()
-    if local.is_dir():
-        file = local / "config.json"
-        if not file.is_file():
-            raise UserError(f"{key}={place}: 폴더에 config.json이 없습니다. 모델이 든 폴더를 주세요.")
-        place = str(local)
-    else:
-        file = Path(_from_hub(place, key, "config.json"))
+    place = str(local) if local.is_dir() else place
     _check_architecture(file, place, key, auto)
+    options: dict[str, Any] = {} if head is None else {**head, "ignore_mismatched_sizes": True}
     try:
-        model, info = getattr(transformers, auto).from_pretrained(place, dtype=torch.float32, output_loading_info=True)
+        model, info = getattr(transformers, auto).from_pretrained(
+            place, dtype=torch.float32, output_loading_info=True, **options
+        )
     except Exception as error:  # corrupt files surface as many types, all of them the folder's fault
         raise UserError(f"{key}={place}: 모델을 읽을 수 없습니다({_first_sentence(error)}).") from None
-    if missing := sorted(info["missing_keys"]):
+    absent = {*info["missing_keys"], *(name for name, *_ in info["mismatched_keys"])}
+    if missing := sorted(absent if head is None else filter(partial(_in_body, model), absent)):
         raise UserError(
             f"{key}={place}: 가중치 파일에 {missing[0]} 등 {len(missing)}개가 없습니다. "
             f"{KINDS[auto]}의 온전한 체크포인트를 주세요."
         )
     network: PreTrainedModel = model
     return network
+
+
+def checkpoint_labels(place: str, key: str) -> tuple[str, ...]:
+    """The labels that a classifier's config names, in the order of its outputs; none where it has no names of its own.
+
+    Raises:
+        UserError: nothing there, or no network.
+    """
+    names = _read_config(_config_file(place, key), place, key).get("id2label")
+    if not isinstance(names, dict) or all(_UNNAMED.fullmatch(str(name)) for name in names.values()):
+        return ()
+    return tuple(str(names[index]) for index in sorted(names, key=int))
 
 
 def check_vocabulary(model: PreTrainedModel, ids: int, where: str) -> None:
@@ -103,11 +119,29 @@ def check_vocabulary(model: PreTrainedModel, ids: int, where: str) -> None:
         )
 
 
-def _check_architecture(file: Path, place: str, key: str, auto: str) -> None:
+def _in_body(model: PreTrainedModel, name: str) -> bool:
+    """Whether a weight belongs to what pre-training makes; the pooler of BERT is made for one task of it alone."""
+    return name.startswith(f"{model.base_model_prefix}.") and ".pooler." not in name
+
+
+def _config_file(place: str, key: str) -> Path:
+    local = Path(place).expanduser()
+    if not local.is_dir():
+        return Path(_from_hub(place, key, "config.json"))
+    if not (local / "config.json").is_file():
+        raise UserError(f"{key}={place}: 폴더에 config.json이 없습니다. 모델이 든 폴더를 주세요.")
+    return local / "config.json"
+
+
+def _read_config(file: Path, place: str, key: str) -> dict[str, Any]:
     try:
-        kind = json.loads(file.read_text(encoding="utf-8")).get("model_type")
-    except (ValueError, OSError, AttributeError):
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, OSError):
         raise UserError(f"{key}={place}: config.json이 손상되었습니다. 체크포인트를 다시 받아 주세요.") from None
+
+
+def _check_architecture(file: Path, place: str, key: str, auto: str) -> None:
+    kind = _read_config(file, place, key).get("model_type")
     known = {config.model_type for config in getattr(transformers, auto)._model_mapping}
     if kind not in known:
         raise UserError(

@@ -1,5 +1,6 @@
 """Networks with random weights, for models from scratch."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import transformers
@@ -8,13 +9,13 @@ from transformers import AutoConfig, PreTrainedModel
 from yuhee.errors import UserError
 
 
-def random_network(auto: str, values: dict[str, Any], ids: dict[str, int]) -> PreTrainedModel:
+def random_network(auto: str, values: dict[str, Any], ids: Mapping[str, Any]) -> PreTrainedModel:
     """A network with random weights for an encoder's vocabulary.
 
     Args:
         auto: the class of `transformers` that makes it, such as `AutoModelForCausalLM`.
         values: `model_type` and values of its config.
-        ids: `special_ids` of the encoder.
+        ids: `special_ids` of the encoder, and whatever else the family decides.
 
     Raises:
         UserError: an unknown or impossible value in `model.network`.

@@ -16,7 +16,6 @@ from yuhee.errors import UserError
 from yuhee.training.wandb_run import WandbConfig
 
 PRECISIONS = ("auto", "32-true", "16-mixed", "bf16-mixed", "bf16-true", "16-true", "64-true", "32", "16", "bf16", "64")
-OPTIMIZED = ("val/bpc", "val/loss", "val/ppl", "train/objective", "train/bpc", "train/loss", "train/ppl")
 LOGGERS: dict[str, type[Section]] = {"wandb": WandbConfig, "tensorboard": Section}
 _MESSAGES = {
     "missing": "값이 필요합니다",
@@ -90,7 +89,8 @@ def find_problems(config: DictConfig) -> list[str]:
     values = _plain(config)
     sections: dict[str, type[Section]] = {"data": DataConfig, "callbacks": CallbacksConfig}
     model = values.get("model") or {}
-    sections["model"] = get_class(model["_target_"]).Config
+    family = get_class(model["_target_"])
+    sections["model"] = family.Config
     problems = []
     for name, schema in sections.items():
         problems += _validate(schema, values.pop(name, {}), name)
@@ -107,8 +107,11 @@ def find_problems(config: DictConfig) -> list[str]:
     metric = str(values.get("optimized_metric"))
     if metric.startswith("test/"):
         problems.append("optimized_metric: 시험 점수로 설정을 고를 수 없습니다. val/… 을 쓰세요")
-    elif metric not in OPTIMIZED:
-        problems.append(f"optimized_metric={metric}: 없는 수치입니다{nearest(metric, OPTIMIZED)}")
+    elif metric not in family.optimizable:
+        known = ", ".join(family.optimizable)
+        problems.append(
+            f"optimized_metric={metric}: 이 모델에 없는 수치입니다{nearest(metric, family.optimizable)}(있는 것: {known})"
+        )
     return problems
 
 

@@ -68,10 +68,12 @@ class LineProgress(pl.Callback):
     """Where there is no terminal for a progress bar: a line every few seconds.
 
     Args:
+        figure: to show beside the objective.
         every: seconds between two lines.
     """
 
-    def __init__(self, every: float = 10.0) -> None:
+    def __init__(self, figure: str = "val/bpc", every: float = 10.0) -> None:
+        self.figure = figure
         self.every = every
         self._start = self._last = 0.0
 
@@ -87,7 +89,9 @@ class LineProgress(pl.Callback):
         self._last = now
         shown = {**pl_module.step_figures, **trainer.callback_metrics}  # type: ignore[dict-item]
         figures = "  ".join(
-            f"{name} {float(shown[name]):.3f}" for name in ("train/objective", "val/bpc") if name in shown
+            f"{name} {float(shown[name]):.3f}"
+            for name in dict.fromkeys(("train/objective", self.figure))
+            if name in shown
         )
         log.info(
             "에폭 %d  스텝 %d/%d  %s  (%.0f초)",

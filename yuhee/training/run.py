@@ -26,10 +26,12 @@ from yuhee.data.canaries import Canary, make_canaries, plant
 from yuhee.data.corpus import Corpus
 from yuhee.data.datamodule import DialogueDataModule
 from yuhee.data.digests import most_replies
+from yuhee.data.few_shot import few_labels
 from yuhee.data.report import PRIVACY
 from yuhee.data.report_view import report_table, save_page
 from yuhee.data.splits import SPLITS, Split, split
 from yuhee.errors import UserError
+from yuhee.models.family import Family
 from yuhee.models.sharding import load_weights
 from yuhee.paths import cache_dir, write_private
 from yuhee.training.checkpoints import BEST, AtomicCheckpointIO, Checkpoints, readable_checkpoint
@@ -110,7 +112,8 @@ class _Run:
         checkpoints = Checkpoints(self.folder / "checkpoints", every_n_steps, self.config.optimized_metric)
         steps = StepFigures()
         trackers = self._start_loggers(resume, private=facts["privacy"] != "public")
-        trainer = self._trainer([checkpoints, steps, *map(ReplyTable, trackers), *self.callbacks])
+        tables = map(ReplyTable, trackers if module.network.can_generate() else [])
+        trainer = self._trainer([checkpoints, steps, *tables, *self.callbacks])
         with checkpoints.signals():
             trainer.fit(module, data, ckpt_path=resume, weights_only=True)
             checkpoints.raise_if_interrupted(trainer)
@@ -127,7 +130,8 @@ class _Run:
 
     def _split(self, corpus: Corpus) -> Split:
         config = self.config.data
-        return plant(split(corpus.dialogues, **dict(config.split)), self._canaries(), config.canary_repeats)
+        parts = plant(split(corpus.dialogues, **dict(config.split)), self._canaries(), config.canary_repeats)
+        return parts if config.few_shot is None else few_labels(parts, config.few_shot, self.config.seed)
 
     def _canaries(self) -> list[Canary]:
         return make_canaries(self.config.data.canaries, self.config.data.split.seed)
@@ -165,9 +169,7 @@ class _Run:
             self.config.family.make_encoder(self.config.model, config, parts),
             # personal text never leaves the run's own folder
             cache=self.folder / "cache" if corpus.private else cache_dir() / "encoded",
-            cache_key=json.dumps(
-                [corpus.hash, config.split.model_dump(), config.canaries, config.canary_repeats], sort_keys=True
-            ),
+            cache_key=self._cache_key(corpus),
             batch_size=config.batch_size,
             num_workers=config.num_workers,
             seed=self.config.seed,
@@ -178,6 +180,13 @@ class _Run:
         )
         data.setup()
         return data
+
+    def _cache_key(self, corpus: Corpus) -> str:
+        """What decides which dialogues are in which split, and which of their labels are seen."""
+        config = self.config.data
+        drawn = None if config.few_shot is None else [config.few_shot, self.config.seed]
+        parts = [corpus.hash, config.split.model_dump(), config.canaries, config.canary_repeats, drawn]
+        return json.dumps(parts, sort_keys=True)
 
     def _data_figures(self, corpus: Corpus, parts: Split, data: DialogueDataModule) -> dict[str, Any]:
         overlap = parts.overlap()
@@ -225,7 +234,9 @@ class _Run:
 
     def _trainer(self, callbacks: list[pl.Callback]) -> pl.Trainer:
         on_terminal = sys.stderr.isatty()
-        progress: pl.Callback = TQDMProgressBar(refresh_rate=5) if on_terminal else LineProgress()
+        progress: pl.Callback = (
+            TQDMProgressBar(refresh_rate=5) if on_terminal else LineProgress(self.config.optimized_metric)
+        )
         ours = {
             "precision": resolve_precision(self.config.precision, str(self.config.trainer.get("accelerator", "auto"))),
             "logger": self.loggers,
@@ -298,7 +309,7 @@ def resolve_precision(precision: str, accelerator: str) -> str:
 
 
 def _evaluate_best(
-    trainer: pl.Trainer, module: pl.LightningModule, data: DialogueDataModule, checkpoints: Checkpoints
+    trainer: pl.Trainer, module: Family, data: DialogueDataModule, checkpoints: Checkpoints
 ) -> dict[str, Any]:
     """Figures of the best weights, which the module holds afterwards; test is scored this once."""
     if checkpoints.validated_step != trainer.global_step:
@@ -306,9 +317,10 @@ def _evaluate_best(
     best = checkpoints.folder / BEST
     if best.is_file():
         load_weights(module, torch.load(best, map_location="cpu", weights_only=True, mmap=True)["state_dict"])
+    settled = module.settle(data)
     trainer.test(module, data, verbose=False)
     test = {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith("test/")}
-    return {**checkpoints.figures, **test}
+    return {**checkpoints.figures, **settled, **test}
 
 
 def _quieten() -> None:
