@@ -272,6 +272,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 def _sections(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Anchors and names of the sections that the page has."""
     optional = {
+        "control": ("emotion", "감정 슬롯"),
         "curves": ("curves", "학습 곡선"),
         "plots": ("distributions", "길이와 점수"),
         "slices": ("slices", "나누어 보기"),
