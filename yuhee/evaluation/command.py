@@ -56,6 +56,9 @@ def evaluate_paths(paths: Sequence[Path], asked: Asked, against: Path | None = N
     """
     if against is not None and len(paths) > 1:
         raise UserError("--against 는 실행 하나와 다른 하나를 견줍니다. 앞에는 실행을 하나만 적어 주세요.")
+    for path in [*paths, *([against] if against else [])]:
+        if not path.expanduser().exists():  # said before the long work
+            raise UserError(f"{path}: 그런 파일이나 폴더가 없습니다. outputs/ 아래의 실행 폴더를 주세요.")
     console = Console()
     runs = [path for path in paths if len(paths) == 1 or path.is_dir() or path.suffix == ".ckpt"]
     if not runs:

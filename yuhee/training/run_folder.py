@@ -1,7 +1,8 @@
 """Run folders: one per run, and the one to resume."""
 
 import itertools
-from collections.abc import Iterator
+import json
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +39,19 @@ def is_finished(folder: Path) -> bool:
 def finished_runs(root: str | Path = OUTPUTS) -> list[Path]:
     """Finished runs under `root`, oldest first."""
     return sorted(file.parent for file in Path(root).glob("*/*/metrics.json") if (file.parent / "bundle").is_dir())
+
+
+def newest_run(tasks: Collection[str], root: str | Path = OUTPUTS) -> Path | None:
+    """The newest finished run under `root` whose model is made for one of some tasks (see `Encoder.task`)."""
+    return next((run for run in reversed(finished_runs(root)) if _task(run) in tasks), None)
+
+
+def _task(run: Path) -> str:
+    try:
+        facts = json.loads((run / "bundle" / "yuhee.json").read_text(encoding="utf-8"))
+        return str(facts.get("task", "text-generation"))
+    except (OSError, ValueError, AttributeError):
+        return ""
 
 
 def resume_folder(config: DictConfig, root: str = OUTPUTS) -> Path:
