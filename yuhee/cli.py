@@ -2,12 +2,16 @@
 
 import signal
 import sys
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
 from yuhee.errors import UserError
+
+TALKS = ("text-generation", "text2text-generation")  # tasks of models, as the Hugging Face hub calls them
+READS_EMOTIONS = ("text-classification",)
 
 app = typer.Typer(
     help="유희: 한국어 대화로 만드는, 귀 기울이는 친구.",
@@ -27,7 +31,13 @@ def chat(
     path: Annotated[
         Path | None, typer.Argument(help="실행 폴더, bundle 폴더, 또는 .ckpt. 비우면 outputs/ 의 가장 새로 끝난 실행.")
     ] = None,
-    emotion: Annotated[str | None, typer.Option(help="내 감정 표지 (songys: 0 일상, 1 슬픔, 2 기쁨).")] = None,
+    emotion: Annotated[
+        str | None,
+        typer.Option(help="내 감정 표지 (songys: 0 일상, 1 슬픔, 2 기쁨). auto: 감정 모델이 내 말에서 읽는다."),
+    ] = None,
+    emotion_model: Annotated[
+        Path | None, typer.Option(help="auto가 쓸 감정 모델. 비우면 outputs/ 의 가장 새로 끝난 감정 모델.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="같은 씨앗이면 같은 대답.")] = None,
     greedy: Annotated[bool, typer.Option("--greedy", help="늘 가장 그럴듯한 토큰을 고른다.")] = False,
     temperature: Annotated[float, typer.Option(help="높을수록 자유롭게.")] = 0.3,
@@ -38,7 +48,8 @@ def chat(
     engine: Annotated[str, typer.Option(help="auto(가장 빠른 것), torch, int8, ctranslate2.")] = "auto",
 ) -> None:
     """학습한 모델과 이야기한다."""
-    from yuhee.chat.companion import load_companion
+    from yuhee.chat.companion import load_classifier, load_companion
+    from yuhee.chat.emotion import AUTO
     from yuhee.chat.engine import Decoding, check_seed
     from yuhee.chat.selection import engine_named
     from yuhee.chat.terminal import Conversation, converse
@@ -52,9 +63,11 @@ def chat(
     )
     decoding.check()
     check_seed(seed)
-    converse(
-        Conversation(load_companion(path or _newest_run(), engine_named(engine)), decoding, emotion, seed, history)
-    )
+    if emotion == AUTO and emotion_model is None:
+        emotion_model = _newest_run(READS_EMOTIONS)
+    reader = load_classifier(emotion_model) if emotion_model else None
+    companion = load_companion(path or _newest_run(TALKS) or _nothing_to_talk_to(), engine_named(engine))
+    converse(Conversation(companion, decoding, emotion, seed, history, reader))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -122,6 +135,9 @@ def evaluate(
     emotion_control: Annotated[
         bool, typer.Option("--emotion-control", help="감정 슬롯의 표지를 바꾸어 넣고 무엇이 달라지는지도 잰다.")
     ] = False,
+    emotion_model: Annotated[
+        Path | None, typer.Option(help="그때 말과 대답의 감정을 읽을 모델. 비우면 같은 학습 대화로 맞춘 선형 모델.")
+    ] = None,
     data_path: Annotated[str | None, typer.Option(help="학습한 말뭉치를 옮겼을 때 지금 있는 곳.")] = None,
     log_wandb: Annotated[bool, typer.Option("--log-wandb", help="보고서를 그 실행의 W&B 기록에도 올린다.")] = False,
 ) -> None:
@@ -132,7 +148,7 @@ def evaluate(
 
     check_seed(seed)
     options = Options(on=on, limit=limit, decoding=Decoding(greedy=not sample), seed=seed)
-    asked = Asked(options, split, _retrain if retrain else None, data_path, emotion_control)
+    asked = Asked(options, split, _retrain if retrain else None, data_path, emotion_control, emotion_model)
     evaluate_paths(paths, asked, against)
     if log_wandb:
         from yuhee.evaluation.run_data import run_folder_of
@@ -190,12 +206,16 @@ def _retrain(folder: Path, by: str) -> Path:
     return retrain(folder, by)
 
 
-def _newest_run() -> Path:
-    from yuhee.training.run_folder import finished_runs
+def _newest_run(tasks: Collection[str]) -> Path | None:
+    from yuhee.training.run_folder import newest_run
 
-    if runs := finished_runs():
-        return runs[-1]
-    raise UserError("outputs/ 에 끝난 실행이 없습니다. 먼저 'python train.py' 로 학습하거나 모델의 경로를 적어 주세요.")
+    return newest_run(tasks)
+
+
+def _nothing_to_talk_to() -> NoReturn:
+    raise UserError(
+        "outputs/ 에 이야기할 수 있는 끝난 실행이 없습니다. 먼저 'python train.py' 로 학습하거나 모델의 경로를 적어 주세요."
+    )
 
 
 def main() -> None:

@@ -1,8 +1,10 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -10,6 +12,7 @@ from yuhee import cli
 from yuhee.data.dialogue import Dialogue, Turn
 from yuhee.errors import UserError
 from yuhee.evaluation import emotion_control as control
+from yuhee.evaluation import emotion_reader
 from yuhee.evaluation.emotion_reader import LinearReader
 from yuhee.evaluation.evaluate import Options
 from yuhee.evaluation.generation import Generated
@@ -113,6 +116,22 @@ def test_the_linear_reader_learns_labels_from_messages() -> None:
     assert LinearReader(train).read(["너무 기뻐서", "참 슬퍼서"]) == ["0", "1"]
     with pytest.raises(UserError, match="두 가지보다 적어"):
         LinearReader(train[::2])
+
+
+def test_a_trained_classifier_reads_if_it_knows_no_other_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Trained:
+        labels = ("0", "1")
+        model = SimpleNamespace(facts={"model": "emotion_roberta"})
+
+        def probabilities(self, texts: Sequence[str]) -> Any:
+            return np.array([[0.2, 0.8] if "슬퍼" in text else [0.6, 0.4] for text in texts])
+
+    monkeypatch.setattr(emotion_reader, "load_classifier", lambda path: Trained())
+    reader = emotion_reader.ModelReader(Path("run"), ["0", "1", "2"])
+    assert reader.title == "emotion_roberta"
+    assert reader.read(["슬퍼", "좋아"]) == ["1", "0"]
+    with pytest.raises(UserError, match="표지 0, 1"):
+        emotion_reader.ModelReader(Path("run"), ["기쁨"])
 
 
 def test_the_command_writes_and_shows_it(opened: Run, run_folder: Path) -> None:

@@ -192,6 +192,6 @@ def test_runs_on_different_questions_are_not_compared(run_folder: Path) -> None:
 
 def test_a_path_that_is_not_there_is_told_before_anything_is_evaluated(run_folder: Path) -> None:
     for paths, against in (([run_folder], Path("nope")), ([run_folder, Path("nope")], None)):
-        with pytest.raises(UserError, match="^nope: 그런 파일이나 폴더가 없습니다"):
+        with pytest.raises(UserError, match=r"^nope: 그런 파일이나 폴더가 없습니다"):
             evaluate_paths(paths, Asked(SHORT), against)
     assert not (run_folder / "evaluation").exists()

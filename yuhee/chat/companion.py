@@ -14,6 +14,7 @@ from yuhee.chat.session import Memory, Session
 from yuhee.data.dialogue import Turn
 from yuhee.errors import UserError
 
+NO_CLASSES = "이 모델은 대답할 뿐 감정을 가려내지 않습니다. model=emotion_roberta 나 model=emotion_linear 로 학습한 모델을 여세요."
 Messages = Sequence[Mapping[str, Any]]
 
 
@@ -54,6 +55,18 @@ def load_companion(path: str | Path, engine: str = "auto") -> "Companion":
     return loaded
 
 
+def load_classifier(path: str | Path) -> Classifier:
+    """Like `load`, for reading emotions.
+
+    Raises:
+        UserError: as of `load`, or a model that does not tell them.
+    """
+    loaded = load(path)
+    if not isinstance(loaded, Classifier):
+        raise UserError(f"{path}: {NO_CLASSES}")
+    return loaded
+
+
 class Companion:
     """유희지희 as one model speaks her.
 
@@ -74,9 +87,7 @@ class Companion:
         Raises:
             UserError: always.
         """
-        raise UserError(
-            "이 모델은 대답할 뿐 감정을 가려내지 않습니다. model=emotion_roberta 나 model=emotion_linear 로 학습한 모델을 여세요."
-        )
+        raise UserError(NO_CLASSES)
 
     @property
     def emotion_labels(self) -> list[str]:

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.text import Text
 
 from yuhee.errors import UserError
-from yuhee.evaluation.emotion_control import emotion_control
-from yuhee.evaluation.emotion_reader import LinearReader
+from yuhee.evaluation.emotion_control import Reader, emotion_control
+from yuhee.evaluation.emotion_reader import LinearReader, ModelReader
 from yuhee.evaluation.evaluate import Evaluated, Options, as_beside, evaluate, other_split
 from yuhee.evaluation.files import evaluation_folder, save
 from yuhee.evaluation.run_data import Run, open_run
@@ -34,6 +34,7 @@ class Asked:
         retrain: trains a run under another split; None refuses.
         data_path: where the corpus lies now, if it was moved.
         emotion_control: exchange the labels in the emotion slot and measure what changes.
+        emotion_model: a classifier that reads messages and replies for it; None fits a linear one.
     """
 
     options: Options
@@ -41,6 +42,7 @@ class Asked:
     retrain: Retrain | None = None
     data_path: str | None = None
     emotion_control: bool = False
+    emotion_model: Path | None = None
 
 
 def evaluate_paths(paths: Sequence[Path], asked: Asked, against: Path | None = None) -> None:
@@ -112,7 +114,7 @@ def _evaluate_and_save(
 ) -> Evaluated:
     control = None
     if asked.emotion_control:  # first: it refuses a model without labels before the long work
-        control = emotion_control(run, asked.options, LinearReader(run.split.train))
+        control = emotion_control(run, asked.options, _reader(run, asked.emotion_model))
     found = evaluate(run, str(path), asked.options, beside)
     if control:
         setting = {**found.evaluation.setting, "emotion_control": control.as_dict()}
@@ -128,6 +130,10 @@ def _evaluate_and_save(
         console.print(Text(control.verdict, style="bold"))
     console.print(Text(f"보고서: {os.path.relpath(folder)}/report.html"))
     return found
+
+
+def _reader(run: Run, model: Path | None) -> Reader:
+    return LinearReader(run.split.train) if model is None else ModelReader(model, run.companion.emotion_labels)
 
 
 def _print_seeds(done: Sequence[tuple[Run, Evaluated]], console: Console) -> None:

@@ -1,11 +1,13 @@
 """Who reads the emotion of a text in an evaluation."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from yuhee.chat.companion import load_classifier
 from yuhee.data.dialogue import Dialogue
 from yuhee.errors import UserError
 
@@ -32,3 +34,29 @@ class LinearReader:
     def read(self, texts: Sequence[str]) -> list[str]:
         """The likeliest label of each text."""
         return [str(label) for label in self._pipeline.predict(list(texts))]
+
+
+class ModelReader:
+    """A trained classifier.
+
+    Args:
+        path: of the model.
+        labels: that it may give.
+
+    Raises:
+        UserError: no classifier, or one of other labels.
+    """
+
+    def __init__(self, path: Path, labels: Sequence[str]) -> None:
+        self._classifier = load_classifier(path)
+        if strange := [label for label in self._classifier.labels if label not in labels]:
+            raise UserError(
+                f"{path}: 감정 모델의 표지 {', '.join(strange)}이(가) 평가할 모델의 표지({', '.join(labels)})에 없습니다. "
+                "같은 말뭉치로 학습한 감정 모델을 주세요."
+            )
+        self.title = str(self._classifier.model.facts["model"])
+
+    def read(self, texts: Sequence[str]) -> list[str]:
+        """The likeliest label of each text."""
+        likeliest = self._classifier.probabilities(texts).argmax(axis=1)
+        return [self._classifier.labels[index] for index in likeliest]
