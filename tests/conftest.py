@@ -20,8 +20,10 @@ from tokenizers import Tokenizer
 from yuhee import bundle
 from yuhee.data.dialogue import Dialogue, Turn, group_keys
 from yuhee.data.encoding.causal_lm import CausalLMEncoder
+from yuhee.data.encoding.seq2seq import Seq2SeqEncoder
 from yuhee.data.encoding.tokenizer import parse_tokenizer, train_tokenizer
 from yuhee.models.causal_lm import CausalLM, CausalLMConfig
+from yuhee.models.kobart import KoBART, KoBARTConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ["YUHEE_DATA_DIR"]).resolve() if os.environ.get("YUHEE_DATA_DIR") else None
@@ -118,24 +120,43 @@ def dialogue(*texts: str, emotion: str | None = None, name: str = "d:1") -> Dial
     return Dialogue(name, turns, group_keys(turns))
 
 
+FACTS = {
+    "model": "tiny",
+    "pretrained": None,
+    "corpus": "test",
+    "corpus_hash": "0" * 32,
+    "split": {"by": "group", "seed": 0, "ratios": [0.8, 0.1, 0.1]},
+    "emotion_labels": ["0", "1", "2"],
+    "private": False,
+    "longest": {"tokens": 100, "exchanges": 4},
+}
 NETWORK = {"n_layer": 2, "n_head": 2, "n_embd": 32, "n_positions": 128}
 
 
 def small_module(encoder: CausalLMEncoder, **config: object) -> CausalLM:
     """A random causal language model of a few thousand parameters for an encoder."""
     values = {"_target_": "yuhee.models.causal_lm.CausalLM", "from_scratch": True, "vocab_size": 600, "lr": 1e-3}
-    facts = {
-        "model": "tiny",
-        "pretrained": None,
-        "corpus": "test",
-        "corpus_hash": "0" * 32,
-        "split": {"by": "group", "seed": 0, "ratios": [0.8, 0.1, 0.1]},
-        "emotion_labels": ["0", "1", "2"],
-        "private": False,
-        "longest": {"tokens": 100, "exchanges": 4},
-    }
     torch.manual_seed(0)
-    return CausalLM.create(CausalLMConfig(**{**values, "network": NETWORK, **config}), encoder, facts)
+    return CausalLM.create(CausalLMConfig(**{**values, "network": NETWORK, **config}), encoder, dict(FACTS))
+
+
+BART = {
+    "d_model": 32,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 64,
+    "decoder_ffn_dim": 64,
+    "max_position_embeddings": 64,
+}
+
+
+def small_bart(encoder: Seq2SeqEncoder, **config: object) -> KoBART:
+    """A random BART of a few thousand parameters for an encoder."""
+    values = {"_target_": "yuhee.models.kobart.KoBART", "from_scratch": True, "vocab_size": 600, "lr": 1e-3}
+    torch.manual_seed(0)
+    return KoBART.create(KoBARTConfig(**{**values, "network": BART, **config}), encoder, dict(FACTS))
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from tqdm import tqdm
 
 from yuhee.bundle import Model
 from yuhee.data.dialogue import Dialogue, windows
-from yuhee.data.encoding.causal_lm import lost_characters
 from yuhee.data.encoding.encoder import ReplyEncoder
+from yuhee.data.encoding.marked import lost_characters
 from yuhee.data.encoding.reply_example import Example, Kind
 from yuhee.models.losses import next_token_nll
 from yuhee.models.metrics import LOST_CHARACTER_BITS

@@ -57,7 +57,9 @@ def load_tokenizer(place: str, key: str) -> Tokenizer:
         raise UserError(f"{file}: 토크나이저 파일이 아닙니다. {key}를 확인해 주세요.") from None
 
 
-def load_network(place: str, key: str, auto: str, head: Mapping[str, Any] | None = None) -> PreTrainedModel:
+def load_network(
+    place: str, key: str, auto: str, head: Mapping[str, Any] | None = None, only: str | None = None
+) -> PreTrainedModel:
     """Read a network's weights in float32, from a folder or the hub.
 
     Args:
@@ -66,6 +68,7 @@ def load_network(place: str, key: str, auto: str, head: Mapping[str, Any] | None
         auto: the class of `transformers` that reads it, such as `AutoModelForCausalLM`.
         head: values of the config for a new head on a pretrained body; such a head's weights may be missing. None for
             a checkpoint that has all of them.
+        only: the one `model_type` among those that the class reads; None for all of them.
 
     Raises:
         UserError: nothing there, no network, or another architecture; the last before weights load.
@@ -73,7 +76,7 @@ def load_network(place: str, key: str, auto: str, head: Mapping[str, Any] | None
     file = _config_file(place, key)
     local = Path(place).expanduser()
     place = str(local) if local.is_dir() else place
-    _check_architecture(file, place, key, auto)
+    _check_architecture(file, place, key, auto, only)
     options: dict[str, Any] = {} if head is None else {**head, "ignore_mismatched_sizes": True}
     try:
         model, info = getattr(transformers, auto).from_pretrained(
@@ -140,9 +143,9 @@ def _read_config(file: Path, place: str, key: str) -> dict[str, Any]:
         raise UserError(f"{key}={place}: config.json이 손상되었습니다. 체크포인트를 다시 받아 주세요.") from None
 
 
-def _check_architecture(file: Path, place: str, key: str, auto: str) -> None:
+def _check_architecture(file: Path, place: str, key: str, auto: str, only: str | None) -> None:
     kind = _read_config(file, place, key).get("model_type")
-    known = {config.model_type for config in getattr(transformers, auto)._model_mapping}
+    known = {only} if only else {config.model_type for config in getattr(transformers, auto)._model_mapping}
     if kind not in known:
         raise UserError(
             f"{key}={place}: {kind}은(는) {KINDS[auto]}이 아닙니다. 다른 체크포인트나 다른 model=…을 고르세요."

@@ -19,14 +19,18 @@ def embed_and_project(network: PreTrainedModel, ids: Tensor) -> tuple[Tensor, Te
         autocast's where that is on.
     """
     embedding, projection = network.get_input_embeddings(), network.get_output_embeddings()
-    matrix: Tensor = projection.weight
-    if torch.is_autocast_enabled(ids.device.type):
-        matrix = matrix.to(torch.get_autocast_dtype(ids.device.type))
+    matrix = projection_matrix(network, ids.device.type)
     # subclasses of an embedding scale what they look up
     if projection.weight is embedding.weight and type(embedding) is nn.Embedding:
         both: tuple[Tensor, Tensor] = _Tied.apply(embedding.weight, matrix.detach(), ids)  # type: ignore[no-untyped-call]
         return both
     return embedding(ids), matrix
+
+
+def projection_matrix(network: PreTrainedModel, device: str) -> Tensor:
+    """(vocabulary, width) to project states with, in the dtype to compute in on that type of device."""
+    matrix: Tensor = network.get_output_embeddings().weight
+    return matrix.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else matrix
 
 
 class _Tied(torch.autograd.Function):

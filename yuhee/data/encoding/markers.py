@@ -6,6 +6,7 @@ tokens (ㅠㅠ, ^^, 😊 …) as special too; those are ordinary text.
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,15 +37,18 @@ class Markers:
     guards: tuple[str, ...]
 
     @classmethod
-    def of(cls, tokenizer: Tokenizer) -> "Markers":
+    def of(cls, tokenizer: Tokenizer, required: Sequence[str] = REQUIRED) -> "Markers":
         """Read the markers from a tokenizer.
+
+        Args:
+            required: markers that the dialogue format needs.
 
         Raises:
             UserError: a marker that the dialogue format needs is missing.
         """
         added = {token["content"]: token["id"] for token in json.loads(tokenizer.to_str())["added_tokens"]}
         control = {content: index for content, index in added.items() if CONTROL_FORM.fullmatch(content)}
-        if missing := [marker for marker in REQUIRED if marker not in control]:
+        if missing := [marker for marker in required if marker not in control]:
             raise UserError(
                 f"토크나이저에 {', '.join(missing)} 토큰이 없어 KoGPT2 대화 형식으로 쓸 수 없습니다. "
                 "model.tokenizer에 KoGPT2 계열 토크나이저를 주세요."

@@ -1,0 +1,278 @@
+"""The dialogue format of encoder-decoder networks (KoBART): all that was said is read, the reply is written.
+
+    reads   <s><unused3>{question}<unused1>{emotion}<unused4>{reply}</s><unused3>{question}<unused1>{emotion}</s>
+    writes  {reply}</s>
+
+Roles and emotion stand behind tokens that KoBART keeps free. One example for each learned reply.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+from tokenizers import AddedToken, Tokenizer
+
+from yuhee.data.dialogue import Dialogue, Turn
+from yuhee.data.encoding.chat_template import chat_template
+from yuhee.data.encoding.marked import MarkedEncoder
+from yuhee.data.encoding.markers import EMOTION, END, MASK, NEWLINE, PAD, SYSTEM
+from yuhee.data.encoding.reply_example import IGNORE, Kind
+from yuhee.data.encoding.tokenizer import parse_tokenizer, save_tokenizer
+from yuhee.data.encoding.trimming import EncodedTurn, trim
+from yuhee.errors import UserError
+
+START, USER, ASSISTANT = "<s>", "<unused3>", "<unused4>"
+_FRAME = (START, END, PAD)  # what every BART has
+_ROLES = (NEWLINE, EMOTION, SYSTEM, USER, ASSISTANT)
+
+
+class Seq2SeqRow(NamedTuple):
+    """What a batch takes of an example, as arrays."""
+
+    id: str
+    input_ids: npt.NDArray[np.int32]
+    reply_ids: npt.NDArray[np.int32]
+    characters: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seq2SeqExample:
+    """One reply, and what was said before it.
+
+    Attributes:
+        id: the dialogue's.
+        input_ids: (length,) token ids that the encoder reads.
+        kinds: (length,) `Kind` of each, for people.
+        reply_ids: (reply,) token ids that the decoder writes, its end token included.
+        characters, lost, dropped, cut, cut_replies: see `reply_example.Example`.
+    """
+
+    id: str
+    input_ids: list[int]
+    kinds: list[int]
+    reply_ids: list[int]
+    characters: int
+    lost: int
+    dropped: int = 0
+    cut: int = 0
+    cut_replies: int = 0
+
+    columns: ClassVar[Mapping[str, pa.DataType]] = {
+        "id": pa.string(),
+        "input_ids": pa.list_(pa.int32()),
+        "kinds": pa.list_(pa.uint8()),
+        "reply_ids": pa.list_(pa.int32()),
+        **dict.fromkeys(("characters", "lost", "dropped", "cut", "cut_replies"), pa.int32()),
+    }
+    row: ClassVar[type[Seq2SeqRow]] = Seq2SeqRow
+
+
+class Seq2SeqBatch(TypedDict):
+    """A padded batch.
+
+    `input_ids`, `attention_mask`: (batch, length) int64, padded on the right. `decoder_input_ids`, `labels`:
+    (batch, 1 + reply) int64; the first begins with the token that starts every reply, the second holds the same tokens
+    where they are learned and −100 elsewhere, not shifted. `characters`, `lost`: (batch,) int64. `ids`: the dialogues'
+    ids. `tokens`: of both sides, without padding.
+    """
+
+    input_ids: torch.Tensor
+    attention_mask: torch.Tensor
+    decoder_input_ids: torch.Tensor
+    labels: torch.Tensor
+    characters: torch.Tensor
+    lost: torch.Tensor
+    ids: list[str]
+    tokens: int
+
+
+class Seq2SeqCollate:
+    """Pad examples on the right to the longest of the batch.
+
+    Args:
+        pad_id: token id of the padding; the encoder's is masked, and nothing after a reply's end is learned.
+        start_id: token id that starts every reply.
+    """
+
+    def __init__(self, pad_id: int, start_id: int) -> None:
+        self.pad_id = pad_id
+        self.start_id = start_id
+
+    def __call__(self, examples: Sequence[Seq2SeqExample | Seq2SeqRow]) -> Seq2SeqBatch:
+        input_ids, mask = padded([example.input_ids for example in examples], self.pad_id)
+        written, learned = padded([[self.start_id, *example.reply_ids] for example in examples], self.pad_id)
+        labels = written.masked_fill(~learned, IGNORE)
+        labels[:, 0] = IGNORE
+        return {
+            "input_ids": input_ids,
+            "attention_mask": mask.long(),
+            "decoder_input_ids": written,
+            "labels": labels,
+            "characters": torch.tensor([int(example.characters) for example in examples]),
+            "lost": torch.tensor([int(example.lost) for example in examples]),
+            "ids": [example.id for example in examples],
+            "tokens": int(mask.sum() + learned.sum()) - len(examples),
+        }
+
+
+def padded(rows: Sequence[Sequence[int] | npt.NDArray[Any]], pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """(batch, length) int64 ids, padded on the right, and the bool mask of those that are no padding."""
+    lengths = np.array([len(row) for row in rows])
+    filled = np.arange(lengths.max()) < lengths[:, None]
+    ids = np.full(filled.shape, pad_id, dtype=np.int64)
+    ids[filled] = np.concatenate(rows)
+    return torch.from_numpy(ids), torch.from_numpy(filled)
+
+
+class Seq2SeqEncoder(MarkedEncoder):
+    """Renders dialogues for networks that read and write apart, see `MarkedEncoder`.
+
+    `max_length` holds for what is read and for the reply behind the token that starts it, each by itself.
+
+    Attributes:
+        added: tokens that the tokenizer was given, because it keeps none free.
+
+    Raises:
+        UserError: the tokenizer is no BART's.
+    """
+
+    kind: ClassVar[str] = "seq2seq"
+    network: ClassVar[str] = "AutoModelForSeq2SeqLM"
+    task: ClassVar[str] = "text2text-generation"
+    example: ClassVar[type[Seq2SeqExample]] = Seq2SeqExample
+    user: ClassVar[str] = USER
+    assistant: ClassVar[str] = ASSISTANT
+    required: ClassVar[Sequence[str]] = (*_FRAME, *_ROLES)
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        *,
+        max_length: int,
+        emotion: Literal["label", "none"] = "label",
+        punctuation: Literal["keep", "strip"] = "keep",
+    ) -> None:
+        marked = with_markers(tokenizer)
+        self.added = marked.get_vocab_size() - tokenizer.get_vocab_size()
+        super().__init__(marked, max_length=max_length, emotion=emotion, punctuation=punctuation)
+
+    @property
+    def chat_template(self) -> str:
+        """The renderer of what is read for other engines, see `chat_template`."""
+        options = {"slot": self.emotion == "label", "strip": self.punctuation == "strip"}
+        return chat_template(self.markers, **options, roles=(USER, ASSISTANT), frame=(START, END))
+
+    def collate(self, *, packing: bool = False) -> Seq2SeqCollate:
+        """What makes a batch of examples."""
+        if packing:
+            raise UserError(
+                "data.packing=true: 인코더-디코더 모델은 한 줄에 이어 놓은 대화들을 따로 읽지 못합니다. "
+                "data.packing=false로 두세요."
+            )
+        return Seq2SeqCollate(self.markers[PAD], self.end_id)
+
+    def special_ids(self) -> dict[str, int]:
+        """Values of a network's config that follow from the vocabulary; BART's decoder starts with the end token."""
+        return {
+            "bos_token_id": self.markers[START],
+            "eos_token_id": self.end_id,
+            "pad_token_id": self.markers[PAD],
+            "decoder_start_token_id": self.end_id,
+            "forced_eos_token_id": self.end_id,
+            "vocab_size": max(self.tokenizer.get_vocab().values()) + 1,
+        }
+
+    def save(self, folder: Path, max_positions: int) -> None:
+        """Write tokenizer files and the chat template."""
+        special = {"bos_token": START, "eos_token": END, "pad_token": PAD}
+        if MASK in self.markers.control:
+            special["mask_token"] = MASK
+        save_tokenizer(self.tokenizer, folder, max_positions, chat_template=self.chat_template, **special)
+
+    def render(self, turns: Iterable[Turn], *, reply: bool = True) -> str:
+        """What is read before a reply, as one string."""
+        return f"{START}{super().render(turns)}{END}"
+
+    def encode(self, dialogues: Sequence[Dialogue]) -> list[Seq2SeqExample]:
+        """One example for each learned reply; all turns of all dialogues in one call of the tokenizer.
+
+        Where too much was said before, whole oldest exchanges are left out, then the oldest text is cut. A reply that
+        is too long loses its last words, never its end token.
+        """
+        encoded = iter(self._encode_turns([turn for dialogue in dialogues for turn in dialogue.turns]))
+        examples, replies = [], []
+        for dialogue in dialogues:
+            turns = [next(encoded) for _ in dialogue.turns]
+            for place, turn in enumerate(turns):
+                if turn.turn.role == "assistant" and turn.turn.weight:
+                    reply = _copy(turn)
+                    reply.shorten(max(0, len(reply.ids) - self.max_length))
+                    replies.append(reply)
+                    examples.append(self._example(dialogue.id, turns[:place], reply))
+        lost = self._lost(replies)
+        return [replace(example, lost=count) for example, count in zip(examples, lost, strict=True)]
+
+    def prompt(
+        self,
+        turns: Sequence[Turn],
+        max_length: int | None = None,
+        spoken: Sequence[Sequence[int] | None] = (),
+    ) -> list[int]:
+        """Ids of what is read before a reply, trimmed as in training to `max_length` tokens."""
+        return self._read(self._encode_turns(turns), max_length or self.max_length)[0]
+
+    def _example(self, name: str, before: Sequence[EncodedTurn], reply: EncodedTurn) -> Seq2SeqExample:
+        input_ids, kinds, dropped, cut = self._read(before, self.max_length)
+        return Seq2SeqExample(
+            id=name,
+            input_ids=input_ids,
+            kinds=kinds,
+            reply_ids=reply.ids[1:],
+            characters=len(reply.turn.text) + 1,
+            lost=0,
+            dropped=dropped,
+            cut=cut + reply.cut,
+            cut_replies=int(reply.cut),
+        )
+
+    def _read(self, turns: Sequence[EncodedTurn], limit: int) -> tuple[list[int], list[int], int, int]:
+        """Ids and kinds of what the encoder reads in at most `limit` tokens; dropped exchanges and cut turns."""
+        kept, dropped = trim([_copy(turn) for turn in turns], limit - 2)
+        ids = [token for turn in kept for token in turn.ids]
+        kinds = [min(kind, Kind.CONTEXT) for turn in kept for kind in turn.kinds]
+        frame = int(Kind.UNLEARNED)
+        return (
+            [self.markers[START], *ids, self.end_id],
+            [frame, *kinds, frame],
+            dropped,
+            sum([turn.cut for turn in kept]),
+        )
+
+
+def with_markers(tokenizer: Tokenizer) -> Tokenizer:
+    """The tokenizer, or where it keeps too few tokens free, one with the missing markers as new tokens.
+
+    Raises:
+        UserError: it lacks what every BART has.
+    """
+    if missing := [marker for marker in _FRAME if tokenizer.token_to_id(marker) is None]:
+        raise UserError(
+            f"토크나이저에 {', '.join(missing)} 토큰이 없어 BART로 쓸 수 없습니다. "
+            "model.pretrained나 model.tokenizer에 KoBART 같은 BART의 것을 주세요."
+        )
+    known = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
+    if missing := [marker for marker in (*_FRAME, *_ROLES) if marker not in known]:
+        tokenizer = parse_tokenizer(tokenizer.to_str())
+        tokenizer.add_special_tokens([AddedToken(marker, special=True, normalized=False) for marker in missing])
+    return tokenizer
+
+
+def _copy(turn: EncodedTurn) -> EncodedTurn:
+    """Trimming shortens turns in place, and a turn stands in the context of every later reply."""
+    return replace(turn, ids=turn.ids.copy(), kinds=turn.kinds.copy())
