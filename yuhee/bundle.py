@@ -16,6 +16,7 @@ from transformers import AutoConfig, GenerationConfig, PreTrainedModel
 from yuhee.data.encoding.encoder import Encoder, encoder_class
 from yuhee.errors import UserError
 from yuhee.model_card import model_card
+from yuhee.models import character_linear  # noqa: F401 - makes a network of ours known to `transformers`
 from yuhee.paths import write_private
 
 FORMAT = "yuhee-bundle/1"

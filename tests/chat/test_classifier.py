@@ -43,9 +43,9 @@ def test_many_messages_are_told_as_each_by_itself(folder: Path) -> None:
     np.testing.assert_allclose(together[:4], together[4:8], atol=1e-6)
 
 
-@pytest.mark.parametrize("text", ["", "  \n", 3, None])
+@pytest.mark.parametrize("text", ["", "  \n", 3, None, "\ud800"])
 def test_an_empty_message_is_refused(folder: Path, text: str) -> None:
-    with pytest.raises(UserError, match="비어 있습니다"):
+    with pytest.raises(UserError, match="감정을 읽을 수 없습니다"):
         yuhee.load(folder).classify(text)
 
 

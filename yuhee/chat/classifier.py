@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 
 from yuhee import bundle
+from yuhee.data.dialogue import Turn
 from yuhee.errors import UserError
 
 BATCH = 64  # messages
@@ -33,9 +34,11 @@ class Classifier:
         Raises:
             UserError: not a text, or a blank one.
         """
-        if not isinstance(text, str) or not text.strip():
-            raise UserError("감정을 읽을 글이 비어 있습니다. 한 글자라도 있는 글을 주세요.")
-        [row] = self.probabilities([text])
+        try:
+            message = Turn("user", text)
+        except ValueError as error:
+            raise UserError(f"감정을 읽을 수 없습니다({error}). 한 글자라도 있는 글을 주세요.") from None
+        [row] = self.probabilities([message.text])
         return {self.labels[index]: float(row[index]) for index in np.argsort(-row, kind="stable")}
 
     @torch.inference_mode()

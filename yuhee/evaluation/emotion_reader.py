@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from yuhee.chat.companion import load_classifier
 from yuhee.data.dialogue import Dialogue
+from yuhee.data.encoding.character_tfidf import vectorizer
 from yuhee.errors import UserError
+from yuhee.models.emotion_linear import regression
 
 
 class LinearReader:
@@ -26,10 +26,7 @@ class LinearReader:
         if len({label for _, label in labelled}) < 2:
             raise UserError("학습 대화의 감정 표지가 두 가지보다 적어 감정을 읽는 법을 배울 수 없습니다.")
         texts, labels = zip(*labelled, strict=True)
-        self._pipeline = make_pipeline(
-            TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 4), sublinear_tf=True),
-            LogisticRegression(C=10.0, max_iter=1000),
-        ).fit(texts, labels)
+        self._pipeline = make_pipeline(vectorizer(), regression()).fit(texts, labels)
 
     def read(self, texts: Sequence[str]) -> list[str]:
         """The likeliest label of each text."""

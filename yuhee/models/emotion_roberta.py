@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from yuhee.data.config import DataConfig
 from yuhee.data.encoding.classification import ClassificationEncoder
-from yuhee.data.encoding.labelled import check_data, labels_of
+from yuhee.data.encoding.labelled import check_data, label_names, labels_of
 from yuhee.data.encoding.tokenizer import train_tokenizer
 from yuhee.data.splits import Split
 from yuhee.errors import UserError
@@ -85,10 +85,7 @@ class EmotionRoberta(Classifier):
         Raises:
             UserError: the checkpoint cannot be read, or does not fit the tokenizer or `data.max_length`.
         """
-        names: dict[str, Any] = {
-            "id2label": dict(enumerate(encoder.labels)),
-            "label2id": {label: index for index, label in enumerate(encoder.labels)},
-        }
+        names = label_names(encoder.labels)
         ids = encoder.special_ids()
         if config.from_scratch:
             values = {"model_type": "roberta", **config.network}

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from yuhee.data.config import Section
 from yuhee.data.encoding.encoder import Encoder
 from yuhee.errors import UserError
 from yuhee.model_card import licence
-from yuhee.models.family_config import FamilyConfig
 from yuhee.models.metrics import Step, Totals
 from yuhee.models.optim import adamw, learning_rates, scale_and_clip
 from yuhee.models.sharding import shard
@@ -60,7 +60,7 @@ class Family(pl.LightningModule):
         step_figures: of the last optimizer step.
     """
 
-    Config: ClassVar[type[FamilyConfig]]
+    Config: ClassVar[type[Section]]
     family: ClassVar[str]
     optimizable: ClassVar[tuple[str, ...]] = (
         "val/bpc",
@@ -75,7 +75,7 @@ class Family(pl.LightningModule):
     def __init__(self, network: PreTrainedModel, encoder: Any, config: Any, facts: dict[str, Any]) -> None:
         super().__init__()
         self.network = network.train()  # `from_pretrained` returns evaluation mode, without dropout
-        if config.gradient_checkpointing:
+        if getattr(config, "gradient_checkpointing", False):
             network.gradient_checkpointing_enable({"use_reentrant": False})
         self.encoder: Encoder = encoder
         self.config = config

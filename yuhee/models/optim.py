@@ -38,6 +38,8 @@ def scale_and_clip(parameters: Iterable[nn.Parameter], scale: float, max_norm: f
         () norm of the scaled gradients before clipping, over all processes where they are sharded.
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if not gradients:  # of a module that learns otherwise
+        return torch.zeros(())
     norm = torch.nn.utils.get_total_norm(gradients) * scale
     if isinstance(norm, DTensor):  # sharded: the norm is that of all shards, each process scales its own
         norm = norm.full_tensor()

@@ -6,7 +6,9 @@ from rich.console import Console
 from rich.text import Text
 
 from yuhee.chat.terminal import printable
+from yuhee.data.dialogue import Dialogue
 from yuhee.data.encoding.causal_lm import CausalLMEncoder
+from yuhee.data.encoding.labelled import LabelEncoder
 from yuhee.data.encoding.reply_example import Example, Kind
 from yuhee.data.encoding.tokenizer import readable
 from yuhee.data.splits import split
@@ -31,6 +33,9 @@ def print_examples(overrides: Sequence[str], count: int) -> None:
     parts = split(corpus.dialogues, **dict(config.data.split))
     encoder = config.family.make_encoder(config.model, config.data, parts)
     console = Console(highlight=False)
+    if encoder.task == "text-classification":
+        _print_labelled(console, encoder, parts.train[:count])
+        return
     weight = getattr(config.model, "context_loss_weight", 0.0)
     legend = {**STYLES, Kind.CONTEXT: (f"맥락(무게 {weight:g})", STYLES[Kind.CONTEXT][1])}
     console.print(Text("  ").join(Text(name, style=style) for name, style in legend.values()))
@@ -47,3 +52,15 @@ def _coloured(encoder: CausalLMEncoder, example: Example) -> Text:
         line.append(piece, style=STYLES[Kind(kind)][1])
         line.append("│", style="dim")
     return line
+
+
+def _print_labelled(console: Console, encoder: LabelEncoder, dialogues: Sequence[Dialogue]) -> None:
+    for example in encoder.encode(dialogues):
+        label = encoder.labels[example.label]  # type: ignore[attr-defined]
+        console.print()
+        console.print(Text(f"{example.id} · {len(example.input_ids)} 토큰 · 감정 {label}", style="bold"))  # type: ignore[attr-defined]
+        line = Text()
+        for piece in encoder.pieces(example):
+            line.append(printable(piece), style=STYLES[Kind.CONTEXT][1])
+            line.append("│", style="dim")
+        console.print(line, soft_wrap=True)

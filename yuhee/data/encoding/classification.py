@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 from yuhee.data.dialogue import Dialogue
 from yuhee.data.encoding.labelled import LabelledBatch, labelled, padded
 from yuhee.data.encoding.special_tokens import SpecialTokens, framing
-from yuhee.data.encoding.tokenizer import parse_tokenizer, save_tokenizer
+from yuhee.data.encoding.tokenizer import parse_tokenizer, readable, save_tokenizer
 from yuhee.errors import UserError
 
 
@@ -109,6 +109,10 @@ class ClassificationEncoder:
     def read(self, texts: Sequence[str]) -> list[Row]:
         """Examples of messages whose labels nobody knows."""
         return [Row("", np.array(encoding.ids, dtype=np.int32), 0) for encoding in self._encodings(texts)]
+
+    def pieces(self, example: Example) -> list[str]:
+        """What the network reads of a message, piece by piece, for people."""
+        return [readable(self.tokenizer.id_to_token(token) or "") for token in example.input_ids]
 
     def collate(self, *, packing: bool = False) -> "Collate":
         """What makes a batch of examples.

@@ -47,6 +47,9 @@ class LabelEncoder(Encoder, Protocol):
     def read(self, texts: Sequence[str]) -> Sequence[Any]:
         """Examples of messages whose labels nobody knows, for `collate`."""
 
+    def pieces(self, example: Any) -> list[str]:
+        """What the network reads of a message, piece by piece, for people."""
+
     def collate(self, *, packing: bool = False) -> Callable[[Sequence[Any]], LabelledBatch]: ...
 
 
@@ -86,6 +89,14 @@ def labels_of(data: DataConfig, split: Split) -> tuple[str, ...]:
             "data.split.seed를 바꾸거나 그 감정의 대화를 더 모아 주세요."
         )
     return labels
+
+
+def label_names(labels: Sequence[str]) -> dict[str, Any]:
+    """Values of a network's config that name its outputs."""
+    return {
+        "id2label": dict(enumerate(labels)),
+        "label2id": {label: index for index, label in enumerate(labels)},
+    }
 
 
 def check_data(data: DataConfig) -> None:
