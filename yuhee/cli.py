@@ -136,7 +136,7 @@ def evaluate(
         bool, typer.Option("--emotion-control", help="감정 슬롯의 표지를 바꾸어 넣고 무엇이 달라지는지도 잰다.")
     ] = False,
     emotion_model: Annotated[
-        Path | None, typer.Option(help="그때 말과 대답의 감정을 읽을 모델. 비우면 같은 학습 대화로 맞춘 선형 모델.")
+        Path | None, typer.Option(help="그때 내 말의 감정을 읽을 모델. 비우면 같은 학습 대화로 맞춘 선형 모델.")
     ] = None,
     data_path: Annotated[str | None, typer.Option(help="학습한 말뭉치를 옮겼을 때 지금 있는 곳.")] = None,
     log_wandb: Annotated[bool, typer.Option("--log-wandb", help="보고서를 그 실행의 W&B 기록에도 올린다.")] = False,

@@ -13,11 +13,11 @@ from yuhee.data.dialogue import Dialogue, Turn
 from yuhee.errors import UserError
 from yuhee.evaluation import emotion_control as control
 from yuhee.evaluation import emotion_reader
-from yuhee.evaluation.emotion_reader import LinearReader
+from yuhee.evaluation.emotion_reader import LinearReader, messages, replies
 from yuhee.evaluation.evaluate import Options
 from yuhee.evaluation.generation import Generated
 from yuhee.evaluation.likelihood import Scored
-from yuhee.evaluation.questions import Asked
+from yuhee.evaluation.questions import Asked, ask
 from yuhee.evaluation.run_data import Run, open_run
 
 SAID = {None: "그래", "0": "기뻐", "1": "슬퍼"}
@@ -36,6 +36,10 @@ class Words:
 def opened(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("YUHEE_CACHE_DIR", str(Path.cwd() / "cache"))
     return open_run(run_folder)
+
+
+def asked_of(run: Run) -> list[Asked]:
+    return [each for each in ask(run.split.test) if each.question.emotion]
 
 
 def slot(dialogue: Dialogue) -> str | None:
@@ -65,7 +69,7 @@ def play(monkeypatch: pytest.MonkeyPatch, run: Run, *, heard: bool, obeyed: bool
 
 def test_a_model_that_obeys_its_slot_is_found_out(opened: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     play(monkeypatch, opened, heard=True, obeyed=True)
-    found = control.emotion_control(opened, Options(), Words())
+    found = control.emotion_control(opened, Options(), Words(), Words())
     assert found.more["wrong"].value == pytest.approx(found.bpc["true"].value)  # 20 bits instead of 10
     assert found.more["wrong"].p < 0.05
     assert found.more["empty"].value > 0
@@ -73,12 +77,15 @@ def test_a_model_that_obeys_its_slot_is_found_out(opened: Run, monkeypatch: pyte
     assert (found.agreement["0"].asked.value, found.agreement["0"].empty.value) == (100, 0)
     assert (found.agreement["1"].asked.value, found.agreement["1"].empty.value) == (100, 100)
     assert found.overall.value == pytest.approx(50)
+    assert found.reply_accuracy.value == pytest.approx(
+        100 * sum(e.question.emotion == "1" for e in asked_of(opened)) / len(asked_of(opened))
+    )
     assert found.verdict.startswith("감정 슬롯이 대답을 바꿉니다")
 
 
 def test_a_model_that_does_not_is_told_so(opened: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     play(monkeypatch, opened, heard=False, obeyed=False)
-    found = control.emotion_control(opened, Options(), Words())
+    found = control.emotion_control(opened, Options(), Words(), Words())
     assert [each.value for each in found.more.values()] == [0, 0, 0]
     assert found.changed["0"].value == 0
     assert found.overall.value == 0
@@ -88,9 +95,9 @@ def test_a_model_that_does_not_is_told_so(opened: Run, monkeypatch: pytest.Monke
 def test_hearing_and_obeying_are_told_apart(opened: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         play(patch, opened, heard=True, obeyed=False)
-        assert "읽지만" in control.emotion_control(opened, Options(), Words()).verdict
+        assert "읽지만" in control.emotion_control(opened, Options(), Words(), Words()).verdict
     play(monkeypatch, opened, heard=False, obeyed=True)
-    assert "더 잘 맞히게 하지는 않습니다" in control.emotion_control(opened, Options(), Words()).verdict
+    assert "더 잘 맞히게 하지는 않습니다" in control.emotion_control(opened, Options(), Words(), Words()).verdict
 
 
 def test_a_wrong_label_is_another_one_and_always_the_same() -> None:
@@ -113,9 +120,16 @@ def test_the_linear_reader_learns_labels_from_messages() -> None:
         Dialogue(f"d:{n}", (Turn("user", f"{words[str(n % 2)]} {n}", emotion=str(n % 2)), Turn("assistant", "응")))
         for n in range(20)
     ]
-    assert LinearReader(train).read(["너무 기뻐서", "참 슬퍼서"]) == ["0", "1"]
+    assert LinearReader(messages(train)).read(["너무 기뻐서", "참 슬퍼서"]) == ["0", "1"]
     with pytest.raises(UserError, match="두 가지보다 적어"):
-        LinearReader(train[::2])
+        LinearReader(messages(train[::2]))
+
+
+def test_replies_bear_the_label_of_the_message_they_answer() -> None:
+    turns = (Turn("user", "가", emotion="0"), Turn("assistant", "나"), Turn("assistant", "다"), Turn("user", "라"))
+    talk = Dialogue("d", (*turns, Turn("assistant", "마"), Turn("user", "바", emotion="1"), Turn("assistant", "사")))
+    assert replies([talk]) == [("나", "0"), ("사", "1")]
+    assert messages([talk]) == [("가", "0"), ("바", "1")]
 
 
 def test_a_trained_classifier_reads_if_it_knows_no_other_labels(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,5 +165,5 @@ def test_a_model_without_a_slot_is_refused_before_anything_is_written(
 ) -> None:
     opened.companion.model.encoder.emotion = "none"
     with pytest.raises(UserError, match="감정 표지로 학습한 모델이 아니라"):
-        control.emotion_control(opened, Options(), Words())
+        control.emotion_control(opened, Options(), Words(), Words())
     assert not (run_folder / "evaluation").exists()

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from yuhee.errors import UserError
 from yuhee.evaluation.emotion_control import Reader, emotion_control
-from yuhee.evaluation.emotion_reader import LinearReader, ModelReader
+from yuhee.evaluation.emotion_reader import LinearReader, ModelReader, messages, replies
 from yuhee.evaluation.evaluate import Evaluated, Options, as_beside, evaluate, other_split
 from yuhee.evaluation.files import evaluation_folder, save
 from yuhee.evaluation.run_data import Run, open_run
@@ -34,7 +34,7 @@ class Asked:
         retrain: trains a run under another split; None refuses.
         data_path: where the corpus lies now, if it was moved.
         emotion_control: exchange the labels in the emotion slot and measure what changes.
-        emotion_model: a classifier that reads messages and replies for it; None fits a linear one.
+        emotion_model: a classifier that reads the messages for it; None fits a linear one.
     """
 
     options: Options
@@ -114,7 +114,8 @@ def _evaluate_and_save(
 ) -> Evaluated:
     control = None
     if asked.emotion_control:  # first: it refuses a model without labels before the long work
-        control = emotion_control(run, asked.options, _reader(run, asked.emotion_model))
+        reply_reader = LinearReader(replies(run.split.train))
+        control = emotion_control(run, asked.options, _reader(run, asked.emotion_model), reply_reader)
     found = evaluate(run, str(path), asked.options, beside)
     if control:
         setting = {**found.evaluation.setting, "emotion_control": control.as_dict()}
@@ -133,7 +134,9 @@ def _evaluate_and_save(
 
 
 def _reader(run: Run, model: Path | None) -> Reader:
-    return LinearReader(run.split.train) if model is None else ModelReader(model, run.companion.emotion_labels)
+    return (
+        LinearReader(messages(run.split.train)) if model is None else ModelReader(model, run.companion.emotion_labels)
+    )
 
 
 def _print_seeds(done: Sequence[tuple[Run, Evaluated]], console: Console) -> None:

@@ -54,7 +54,10 @@ class Control:
     """What the slot does.
 
     Attributes:
-        reader: who read messages and replies.
+        reader: who read the messages.
+        reply_reader: who read the replies.
+        reply_accuracy: references that the latter reads as their label, in percent; what can be seen of obedience
+            depends on it.
         questions: with a label, whose references were scored.
         answered: of them, how many were answered with each label.
         bpc: slot → bits per character of the references.
@@ -66,6 +69,8 @@ class Control:
     """
 
     reader: str
+    reply_reader: str
+    reply_accuracy: Interval
     questions: int
     answered: int
     bpc: Mapping[str, Interval]
@@ -80,12 +85,17 @@ class Control:
         return asdict(self)
 
 
-def emotion_control(run: Run, options: Options, reader: Reader) -> Control:
+def emotion_control(run: Run, options: Options, reader: Reader, reply_reader: Reader) -> Control:
     """Flip the slot and measure what changes.
 
     The references are scored with the true label, the one that the reader takes from the user's message, none, and a
     wrong one drawn by the message. A sample of questions is answered with each label and with none, and the replies
-    are read by the same reader: were the slot obeyed, they would be read as what it says more often.
+    are read: were the slot obeyed, they would be read as what it says more often.
+
+    Args:
+        reader: of messages.
+        reply_reader: of replies. People write other things in reply to sadness than sad people write, so a reader of
+            messages is at a loss there.
 
     Raises:
         UserError: the model has no slot, or no question has a label.
@@ -109,9 +119,11 @@ def emotion_control(run: Run, options: Options, reader: Reader) -> Control:
         label: _share([ours != empty for ours, empty in zip(replies[label], replies[None], strict=True)], clusters)
         for label in tried
     }
-    agreement, overall = _agreement(replies, tried, reader, clusters)
+    agreement, overall = _agreement(replies, tried, reply_reader, clusters)
     return Control(
         reader.title,
+        reply_reader.title,
+        _share(_agrees(reply_reader, asked), Sample([each.question for each in asked]).dialogues),
         len(asked),
         len(some),
         {slot: figures(found)["bpc"] for slot, found in scores.items()},
@@ -171,6 +183,11 @@ def _agreement(
         for label, difference in zip(labels, each, strict=True)
     }
     return found, together
+
+
+def _agrees(reader: Reader, asked: Sequence[Asked]) -> list[bool]:
+    read = reader.read([each.question.reference for each in asked])
+    return [said == each.question.emotion for said, each in zip(read, asked, strict=True)]
 
 
 def _labelled(dialogue: Dialogue) -> list[Turn]:

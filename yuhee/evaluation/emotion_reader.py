@@ -1,6 +1,7 @@
 """Who reads the emotion of a text in an evaluation."""
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from sklearn.pipeline import make_pipeline
@@ -13,7 +14,10 @@ from yuhee.models.emotion_linear import regression
 
 
 class LinearReader:
-    """Character TF-IDF and logistic regression, fitted on the labelled messages of the training dialogues.
+    """Character TF-IDF and logistic regression.
+
+    Args:
+        labelled: (text, label) of the training split.
 
     Raises:
         UserError: they bear fewer than two labels.
@@ -21,8 +25,7 @@ class LinearReader:
 
     title = "글자 TF-IDF + 로지스틱 회귀"
 
-    def __init__(self, train: Iterable[Dialogue]) -> None:
-        labelled = [(turn.text, turn.emotion) for dialogue in train for turn in dialogue.turns if turn.emotion]
+    def __init__(self, labelled: Sequence[tuple[str, str]]) -> None:
         if len({label for _, label in labelled}) < 2:
             raise UserError("학습 대화의 감정 표지가 두 가지보다 적어 감정을 읽는 법을 배울 수 없습니다.")
         texts, labels = zip(*labelled, strict=True)
@@ -31,6 +34,21 @@ class LinearReader:
     def read(self, texts: Sequence[str]) -> list[str]:
         """The likeliest label of each text."""
         return [str(label) for label in self._pipeline.predict(list(texts))]
+
+
+def messages(dialogues: Iterable[Dialogue]) -> list[tuple[str, str]]:
+    """What users said, with its label."""
+    return [(turn.text, turn.emotion) for dialogue in dialogues for turn in dialogue.turns if turn.emotion]
+
+
+def replies(dialogues: Iterable[Dialogue]) -> list[tuple[str, str]]:
+    """What was replied to labelled messages, with their label."""
+    return [
+        (reply.text, before.emotion)
+        for dialogue in dialogues
+        for before, reply in pairwise(dialogue.turns)
+        if before.role == "user" and before.emotion and reply.role == "assistant"
+    ]
 
 
 class ModelReader:

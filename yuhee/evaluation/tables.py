@@ -87,7 +87,8 @@ def control_table(control: Control) -> Table:
         cells = ("", "") if more is None else (f"{more.value:+.4f}", p_value(more.p))
         table.add_row(Text(SLOTS[slot]), _interval(bpc), *cells)
     table.add_section()
-    table.add_row(Text(f"대답 {control.answered:,}개"), "그 표지로 읽힘 %", "빈 슬롯과의 차이 %p", "p")
+    read = f"대답 {control.answered:,}개 (참조를 옳게 읽는 몫 {control.reply_accuracy.value:.0f}%)"
+    table.add_row(Text(read), "그 표지로 읽힘 %", "빈 슬롯과의 차이 %p", "p")
     for label, found in control.agreement.items():
         difference = found.difference
         table.add_row(Text(label), _interval(found.asked), f"{difference.value:+.1f}", p_value(difference.p))
