@@ -44,6 +44,8 @@ counsellor, and it makes mistakes.""",
     "text-classification": """\
 A classifier trained with yuhee: it tells from a Korean message what its writer may feel. It goes by words alone, knows
 the labels {labels} and no others, and makes mistakes: nothing that matters to a person should hang on it.""",
+    "fill-mask": """\
+A masked language model trained with yuhee on plain Korean text: it guesses hidden words, and is meant to be trained on.""",
 }
 _USE = {
     "text-generation": """\
@@ -67,6 +69,13 @@ import yuhee
 
 yuhee.load("path/to/this/folder").classify("오늘 너무 힘들었어")
 ```
+""",
+    "fill-mask": """\
+`loss` and `accuracy` are over the hidden words, 15 % of them unless the configuration says otherwise.
+
+    python train.py model=emotion_roberta model.pretrained=path/to/this/folder
+
+With plain `transformers`: `pipeline("fill-mask", model="path/to/this/folder")`.
 """,
 }
 _MEMORISED = """

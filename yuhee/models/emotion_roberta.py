@@ -5,8 +5,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from pydantic import Field, model_validator
-from torch import nn
-from transformers import PreTrainedModel
 
 from yuhee.data.config import DataConfig
 from yuhee.data.encoding.classification import ClassificationEncoder
@@ -16,6 +14,7 @@ from yuhee.data.splits import Split
 from yuhee.errors import UserError
 from yuhee.models.classifier import Classifier
 from yuhee.models.family_config import FamilyConfig
+from yuhee.models.positions import longest_input
 from yuhee.models.pretrained import check_vocabulary, checkpoint_labels, load_network, load_tokenizer
 from yuhee.models.random_network import random_network
 
@@ -93,7 +92,7 @@ class EmotionRoberta(Classifier):
         else:
             network = load_network(config.pretrained or "", "model.pretrained", encoder.network, head=names)
             check_vocabulary(network, ids["vocab_size"], "model.tokenizer")
-        if encoder.max_length > (limit := positions(network)):
+        if encoder.max_length > (limit := longest_input(network)):
             raise UserError(
                 f"data.max_length={encoder.max_length}: 이 모델은 {limit} 토큰까지만 읽습니다. data.max_length를 줄여 주세요."
             )
@@ -118,12 +117,3 @@ class EmotionRoberta(Classifier):
             dropped = (torch.rand(ids.shape, device=ids.device) < self.config.token_dropout) & ~torch.isin(ids, special)
             inputs = {**inputs, "input_ids": ids.masked_fill(dropped, self.encoder.special["mask_token"])}
         return super().forward(inputs)
-
-
-def positions(network: PreTrainedModel) -> int:
-    """How many tokens a network can read; RoBERTa counts its positions from behind the padding's id."""
-    limit = network.config.max_position_embeddings
-    for name, module in network.named_modules():
-        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding) and module.padding_idx is not None:
-            return int(limit) - module.padding_idx - 1
-    return int(limit)

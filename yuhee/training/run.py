@@ -61,7 +61,7 @@ class TrainResult:
 
     folder: Path
     metrics: dict[str, Any]
-    module: pl.LightningModule
+    module: Family
     bundle: Path
     split: Split
 

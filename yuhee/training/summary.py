@@ -39,6 +39,10 @@ def print_summary(result: TrainResult) -> None:
         if key in result.metrics:
             figures.add_row(name, f"{result.metrics[key]:.3f}")
     console.print(figures)
+    if result.module.encoder.task == "fill-mask":
+        place = os.path.relpath(result.bundle)
+        console.print(Text(f"여기서 시작하려면: python train.py model=emotion_roberta model.pretrained={place}"))
+        return
     loaded = load(result.bundle)
     if isinstance(loaded, Classifier):
         _print_classifications(console, loaded, result)
