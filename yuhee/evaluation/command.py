@@ -11,10 +11,12 @@ from rich.console import Console
 from rich.text import Text
 
 from yuhee.errors import UserError
-from yuhee.evaluation.emotion_control import Reader, emotion_control
+from yuhee.evaluation.classification import evaluate_classifier
+from yuhee.evaluation.emotion_control import Control, Reader, emotion_control
 from yuhee.evaluation.emotion_reader import LinearReader, ModelReader, messages, replies
 from yuhee.evaluation.evaluate import Evaluated, Options, as_beside, evaluate, other_split
 from yuhee.evaluation.files import evaluation_folder, save
+from yuhee.evaluation.result import Evaluation
 from yuhee.evaluation.run_data import Run, open_run
 from yuhee.evaluation.scoring import differences
 from yuhee.evaluation.tables import control_table, differences_table, figures_table, reasons, seeds_table, splits_table
@@ -88,6 +90,11 @@ def evaluate_paths(paths: Sequence[Path], asked: Asked, against: Path | None = N
 
 def _evaluate(path: Path, asked: Asked, console: Console) -> tuple[Run, Evaluated]:
     run = open_run(path, asked.data_path)
+    if run.model.encoder.task == "text-classification":
+        _check_asked_of_classifier(path, run, asked)
+        found = evaluate_classifier(run, str(path), asked.options)
+        _save_and_print(found.evaluation, run, path, asked, console)
+        return run, found
     by = run.facts["split"]["by"]
     if asked.split in (None, by):
         beside = other_split(run, asked.options) if asked.split == "row" else None
@@ -120,17 +127,32 @@ def _evaluate_and_save(
     if control:
         setting = {**found.evaluation.setting, "emotion_control": control.as_dict()}
         found = replace(found, evaluation=replace(found.evaluation, setting=setting))
+    _save_and_print(found.evaluation, run, path, asked, console, control)
+    return found
+
+
+def _save_and_print(
+    evaluation: Evaluation, run: Run, path: Path, asked: Asked, console: Console, control: Control | None = None
+) -> None:
     folder = evaluation_folder(run.folder, path, asked.options.on)
-    save(found.evaluation, run.folder, folder)
-    console.print(Text(found.evaluation.verdict, style="bold"))
-    console.print(figures_table(found.evaluation))
-    for reason in reasons(found.evaluation):
+    save(evaluation, run.folder, folder)
+    console.print(Text(evaluation.verdict, style="bold"))
+    console.print(figures_table(evaluation))
+    for reason in reasons(evaluation):
         console.print(Text(f"잴 수 없음 · {reason}"))
     if control:
         console.print(control_table(control))
         console.print(Text(control.verdict, style="bold"))
     console.print(Text(f"보고서: {os.path.relpath(folder)}/report.html"))
-    return found
+
+
+def _check_asked_of_classifier(path: Path, run: Run, asked: Asked) -> None:
+    if asked.emotion_control:
+        raise UserError(f"{path}: 감정을 가려내는 모델에는 감정 슬롯이 없습니다. --emotion-control 을 빼 주세요.")
+    if asked.split not in (None, by := run.facts["split"]["by"]):
+        raise UserError(
+            f"{path}: data.split.by={by} 로 학습한 모델입니다. data.split.by={asked.split} 로 학습한 실행을 따로 평가해 주세요."
+        )
 
 
 def _reader(run: Run, model: Path | None) -> Reader:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from yuhee.errors import UserError
-from yuhee.evaluation.metrics import METRICS
+from yuhee.evaluation.metrics import DEFINITIONS
 from yuhee.evaluation.runs import FINISHED, find_runs, read_run
 
 RUN, SETTING, FIGURE = "run", "setting", "figure"
@@ -139,7 +139,7 @@ def _comparable(value: Any) -> str:
 
 def lower_is_better(figure: str) -> bool:
     """Losses are; what the registry calls better when higher, and throughputs, are not."""
-    metric = METRICS.get(figure.rpartition("/")[2])
+    metric = DEFINITIONS.get(figure.rpartition("/")[2])
     if metric is not None and metric.direction != "none":
         return metric.direction == "lower"
     return not figure.endswith("_per_second")

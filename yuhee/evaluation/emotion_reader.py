@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from sklearn.pipeline import make_pipeline
 
 from yuhee.chat.companion import load_classifier
@@ -30,6 +32,16 @@ class LinearReader:
             raise UserError("학습 대화의 감정 표지가 두 가지보다 적어 감정을 읽는 법을 배울 수 없습니다.")
         texts, labels = zip(*labelled, strict=True)
         self._pipeline = make_pipeline(vectorizer(), regression()).fit(texts, labels)
+
+    @property
+    def labels(self) -> list[str]:
+        """In the order of `probabilities`."""
+        return [str(label) for label in self._pipeline.classes_]
+
+    def probabilities(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        """(texts, labels)."""
+        found: npt.NDArray[np.float64] = self._pipeline.predict_proba(list(texts))
+        return found
 
     def read(self, texts: Sequence[str]) -> list[str]:
         """The likeliest label of each text."""

@@ -71,7 +71,7 @@ def evaluate(run: Run, name: str, options: Options, beside: Mapping[str, Any] | 
     systems = (replace(model, slices=_slices(run, questions, contenders[0].sample, options.seed)), *rivals)
     evaluation = Evaluation(
         run=name,
-        setting=_setting(run, options, len(asked), len(whole)) | ({"other_split": beside} if beside else {}),
+        setting=setting(run, options, len(asked), len(whole)) | ({"other_split": beside} if beside else {}),
         questions=tuple(questions),
         systems=systems,
         nearest=fitted.nearest,
@@ -126,7 +126,8 @@ def _slices(run: Run, questions: list[Question], sample: Sample, seed: int) -> S
     }
 
 
-def _setting(run: Run, options: Options, asked: int, whole: int) -> dict[str, Any]:
+def setting(run: Run, options: Options, asked: int, whole: int) -> dict[str, Any]:
+    """Plain values that say what was asked, of which model, with which versions."""
     return {
         "corpus": run.facts["corpus"],
         "corpus_hash": run.corpus.hash,

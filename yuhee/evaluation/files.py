@@ -1,4 +1,4 @@
-"""An evaluation on the disk: `metrics.json`, `replies.jsonl` and `report.html` in one folder, whole or not at all."""
+"""An evaluation on the disk: figures, every reply or message, and the report in one folder, whole or not at all."""
 
 import json
 import math
@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from yuhee.errors import UserError
+from yuhee.evaluation.class_plots import class_plots
+from yuhee.evaluation.plots import save_png
 from yuhee.evaluation.report import write_report
-from yuhee.evaluation.result import FORMAT, Evaluation, Interval
+from yuhee.evaluation.result import FORMAT, Classes, Evaluation, Interval
 from yuhee.paths import write_private
 
 
@@ -36,7 +38,13 @@ def save(evaluation: Evaluation, run: Path, folder: Path) -> None:
             write_private(
                 building / "metrics.json", json.dumps(as_dict(evaluation), ensure_ascii=False, indent=2) + "\n"
             )
-            write_private(building / "replies.jsonl", "".join(_lines(evaluation)))
+            if evaluation.classes:
+                write_private(building / "messages.jsonl", "".join(_messages(evaluation, evaluation.classes)))
+                for picture, figure in class_plots(evaluation.classes).items():
+                    save_png(figure, building / f"{picture}.png")
+                    (building / f"{picture}.png").chmod(0o600)
+            else:
+                write_private(building / "replies.jsonl", "".join(_lines(evaluation)))
             write_report(evaluation, run, building / "report.html")
             if folder.exists():
                 folder.rename(Path(name) / "old")
@@ -49,6 +57,7 @@ def save(evaluation: Evaluation, run: Path, folder: Path) -> None:
 
 def as_dict(evaluation: Evaluation) -> dict[str, Any]:
     """What `metrics.json` holds: figures of all systems, without any text of the corpus."""
+    classes = evaluation.classes
     return {
         "format": FORMAT,
         "run": evaluation.run,
@@ -68,6 +77,7 @@ def as_dict(evaluation: Evaluation) -> dict[str, Any]:
             }
             for system in evaluation.systems
         },
+        **({"labels": classes.labels, "confusion": classes.confusion} if classes else {}),
     }
 
 
@@ -83,3 +93,11 @@ def _lines(evaluation: Evaluation) -> Iterator[str]:
     for row, question in enumerate(evaluation.questions):
         answers = {system.name: asdict(system.answers[row]) for system in evaluation.systems if system.answers}
         yield json.dumps({**asdict(question), "answers": answers}, ensure_ascii=False) + "\n"
+
+
+def _messages(evaluation: Evaluation, classes: Classes) -> Iterator[str]:
+    """One message a line, with its right label and the model's probabilities."""
+    for question, row in zip(evaluation.questions, classes.probabilities, strict=True):
+        told = dict(zip(classes.labels, row, strict=True))
+        line = {"id": question.id, "text": question.context[-1][1], "label": question.emotion, "probabilities": told}
+        yield json.dumps(line, ensure_ascii=False) + "\n"

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from yuhee.evaluation import measures
+from yuhee.evaluation.class_metrics import CLASS_METRICS, ClassMetric
 from yuhee.evaluation.copying import plain
 from yuhee.evaluation.sample import Sample
 from yuhee.evaluation.statistics import Largest, Measured
@@ -227,6 +228,9 @@ _ALL = (
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 """Name → metric, in the order of the report."""
+
+DEFINITIONS: dict[str, Metric | ClassMetric] = {**METRICS, **CLASS_METRICS}
+"""Name → what a figure of a report means, whatever kind of model it is about."""
 
 
 def lacks(metric: Metric, sample: Sample) -> str | None:

@@ -52,6 +52,10 @@ ENGLISH = {
     "걸린 시간 (초)": "wall time (seconds)",
     "중요도 (분산에서 차지하는 몫, %)": "importance (share of variance, %)",
     "(없음)": "(none)",
+    "모델이 읽은 감정": "label the model told",
+    "말뭉치의 표지": "label of the corpus",
+    "확신 (가장 큰 확률)": "confidence (largest probability)",
+    "맞힌 몫": "share of hits",
 }
 
 

@@ -13,8 +13,9 @@ from markupsafe import Markup
 
 from yuhee.data.report import ReadReport
 from yuhee.data.report_view import report_charts, report_rows
+from yuhee.evaluation.class_report import classes_section
 from yuhee.evaluation.emotion_control import SLOTS
-from yuhee.evaluation.metrics import METRICS
+from yuhee.evaluation.metrics import DEFINITIONS, METRICS
 from yuhee.evaluation.plots import distributions, learning_curves, svg
 from yuhee.evaluation.result import Evaluation, Interval
 from yuhee.evaluation.runs import read_curves, read_json, read_settings
@@ -107,6 +108,7 @@ def report_page(evaluation: Evaluation, run_folder: Path) -> str:
         "corpus": _corpus(run_folder),
         "privacy": _privacy(run_folder),
         **_replies(evaluation),
+        **(classes_section(evaluation, evaluation.classes) if evaluation.classes else {}),
     }
     return environment().get_template("report.html.j2").render(sections=_sections(values), **values)
 
@@ -129,7 +131,7 @@ def number(value: float) -> str:
 
 
 def shown_metric(name: str) -> ShownMetric:
-    metric = METRICS.get(name)
+    metric = DEFINITIONS.get(name)
     if metric is None:
         return ShownMetric(name, name, "", "none", "", "")
     return ShownMetric(name, metric.title, metric.definition, metric.direction, metric.unit, metric.source)
@@ -138,7 +140,7 @@ def shown_metric(name: str) -> ShownMetric:
 def headline(evaluation: Evaluation) -> list[HeadlineRow]:
     """Metrics in the registry's order, those that no system has left out, unknown ones last."""
     named = dict.fromkeys(name for system in evaluation.systems for name in system.figures)
-    ordered = [name for name in METRICS if name in named] + [name for name in named if name not in METRICS]
+    ordered = [name for name in DEFINITIONS if name in named] + [name for name in named if name not in DEFINITIONS]
     rows = []
     for name in ordered:
         metric = shown_metric(name)
@@ -272,6 +274,8 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 def _sections(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Anchors and names of the sections that the page has."""
     optional = {
+        "matrix": ("labels", "감정마다"),
+        "wrong": ("wrong", "틀린 글"),
         "control": ("emotion", "감정 슬롯"),
         "curves": ("curves", "학습 곡선"),
         "plots": ("distributions", "길이와 점수"),

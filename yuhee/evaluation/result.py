@@ -83,6 +83,23 @@ class System:
 
 
 @dataclass(frozen=True, slots=True)
+class Classes:
+    """What a classifier told, for pictures and lists.
+
+    Attributes:
+        labels: in the order of all that follows.
+        confusion: system → (labels, labels) messages by right label and by told label.
+        reliability: (bins, 3) of the model: messages, summed confidence and hits.
+        probabilities: (messages, labels) of the model.
+    """
+
+    labels: tuple[str, ...]
+    confusion: Mapping[str, tuple[tuple[int, ...], ...]]
+    reliability: tuple[tuple[float, ...], ...]
+    probabilities: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """One model on one split, with the baselines.
 
@@ -93,6 +110,7 @@ class Evaluation:
         systems: the model first.
         nearest: (questions,) for each question the nearest training question and its reply.
         verdict: the report's first sentence: whether the model beats its baselines.
+        classes: of a classifier, whose questions are messages with their right label as `emotion`.
     """
 
     run: str
@@ -101,3 +119,4 @@ class Evaluation:
     systems: tuple[System, ...]
     nearest: tuple[tuple[str, str], ...]
     verdict: str
+    classes: Classes | None = None

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 from yaml import YAMLError
 
-from yuhee.bundle import load
+from yuhee.bundle import Model, load
 from yuhee.chat.companion import Companion
 from yuhee.data.config import DataConfig
 from yuhee.data.corpus import Corpus
+from yuhee.data.few_shot import few_labels
 from yuhee.data.splits import Split, split
 from yuhee.errors import UserError
 from yuhee.paths import is_running
@@ -28,21 +30,34 @@ class Run:
 
     Attributes:
         folder: of the run.
-        companion: its model.
+        model: network, encoder and facts.
         config: plain values of `.hydra/config.yaml`, interpolations unresolved.
         corpus: read again.
-        split: the corpus, split again.
+        split: the corpus, split again, with the labels that the model saw.
     """
 
     folder: Path
-    companion: Companion
+    model: Model
     config: Mapping[str, Any]
     corpus: Corpus
     split: Split
 
+    @cached_property
+    def companion(self) -> Companion:
+        """The model to talk with.
+
+        Raises:
+            UserError: it does not write replies.
+        """
+        if not self.model.network.can_generate():
+            raise UserError(
+                f"{self.folder}: 답을 쓰지 않는 모델이라 잴 답이 없습니다. 그 실행의 metrics.json을 보세요."
+            )
+        return Companion(self.model)
+
     @property
     def facts(self) -> Mapping[str, Any]:
-        return self.companion.model.facts
+        return self.model.facts
 
     @property
     def personal(self) -> bool:
@@ -79,12 +94,12 @@ def open_run(path: Path, data_path: str | None = None) -> Run:
         )
     if path.is_dir():
         _check_finished(path, folder)
-    companion = Companion(load(path))
+    model = load(path)
     config = _config(folder)
     data = _data_config(folder, config)
     if data_path is not None:
         data = data.model_copy(update={"path": data_path})
-    facts = companion.model.facts
+    facts = model.facts
     if facts["split"] != data.split.model_dump(mode="json"):
         raise UserError(f"{folder}: 설정의 data.split이 모델이 학습한 분할과 다릅니다. 고친 설정을 되돌려 주세요.")
     corpus = _read_again(data)
@@ -93,7 +108,10 @@ def open_run(path: Path, data_path: str | None = None) -> Run:
             f"{data.path or data.name}: 말뭉치가 학습한 뒤에 바뀌어(해시 {corpus.hash[:8]}, 학습할 때 {facts['corpus_hash'][:8]}) "
             "시험 문항이 학습에 쓰였을 수 있습니다. 그때의 말뭉치로 되돌리거나 다시 학습해 주세요."
         )
-    return Run(folder, companion, config, corpus, split(corpus.dialogues, **dict(data.split)))
+    parts = split(corpus.dialogues, **dict(data.split))
+    if data.few_shot is not None:
+        parts = few_labels(parts, data.few_shot, int(config["seed"]))
+    return Run(folder, model, config, corpus, parts)
 
 
 def _check_finished(path: Path, folder: Path) -> None:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from yuhee.evaluation.emotion_control import SLOTS, Control
 from yuhee.evaluation.evaluate import LEAKING
-from yuhee.evaluation.metrics import METRICS
+from yuhee.evaluation.metrics import DEFINITIONS, METRICS
 from yuhee.evaluation.result import Evaluation, Interval
 from yuhee.evaluation.statistics import Difference, over_seeds
 from yuhee.evaluation.verdict import p_value
@@ -26,7 +26,7 @@ def figures_table(evaluation: Evaluation) -> Table:
         "지표",
         *(s.title for s in evaluation.systems),
     )
-    for name in METRICS:
+    for name in evaluation.systems[0].figures:
         figures = [system.figures[name] for system in evaluation.systems]
         if any(figure.reason is None for figure in figures):
             table.add_row(metric_title(name), *(Text(_interval(figure)) for figure in figures))
@@ -36,7 +36,9 @@ def figures_table(evaluation: Evaluation) -> Table:
 def reasons(evaluation: Evaluation) -> list[str]:
     """Why the model lacks a figure, for each metric that it lacks."""
     model = evaluation.systems[0].figures
-    return [f"{METRICS[name].title}: {figure.reason}" for name, figure in model.items() if figure.reason is not None]
+    return [
+        f"{DEFINITIONS[name].title}: {figure.reason}" for name, figure in model.items() if figure.reason is not None
+    ]
 
 
 def differences_table(first: str, second: str, differences: Mapping[str, Difference]) -> Table:
@@ -52,7 +54,7 @@ def differences_table(first: str, second: str, differences: Mapping[str, Differe
 def seeds_table(title: str, evaluations: Sequence[Evaluation]) -> Table:
     """Mean ± sample standard deviation over runs that differ in their seed."""
     table = _table(f"{title} · 씨앗 {len(evaluations)}개", "지표", "평균 ± 표준편차")
-    for name in METRICS:
+    for name in evaluations[0].systems[0].figures:
         seeds = over_seeds([evaluation.systems[0].figures[name].value for evaluation in evaluations])
         if seeds.n:
             table.add_row(metric_title(name), f"{_number(seeds.mean)} ± {_number(seeds.sd)}")
@@ -97,7 +99,7 @@ def control_table(control: Control) -> Table:
 
 def metric_title(name: str) -> Text:
     """Title, unit and the better direction."""
-    metric = METRICS[name]
+    metric = DEFINITIONS[name]
     unit = f" ({metric.unit})" if metric.unit else ""
     return Text(metric.title + unit + ARROWS[metric.direction])
 

@@ -8,23 +8,27 @@ from yuhee.evaluation.scoring import Scores, differences
 from yuhee.evaluation.statistics import Difference
 
 SIGNIFICANT = 0.05  # p below this counts as a difference
-CONTESTS = (
+Contest = tuple[str, str, int, tuple[str, ...]]
+CONTESTS: tuple[Contest, ...] = (
     ("bpc", "글자당 비트", -1, ("character_ngram",)),
     ("chrf", "chrF", 1, ("nearest_question", "frequent_reply", "random_reply")),
 )
 """(metric, title, the better direction, baselines): the model has to beat the strongest of them."""
 
 
-def verdict(systems: Sequence[System], scores: Mapping[str, Scores], *, by: str) -> str:
+def verdict(
+    systems: Sequence[System], scores: Mapping[str, Scores], *, by: str, contests: Sequence[Contest] = CONTESTS
+) -> str:
     """The report's first sentence.
 
     Args:
         systems: the model first.
         scores: system → its scores on the same questions.
         by: how the corpus was split.
+        contests: what is compared, as in `CONTESTS`.
     """
     outcomes, reasons = [], []
-    for metric, title, sign, names in CONTESTS:
+    for metric, title, sign, names in contests:
         figures = {system.name: system.figures[metric].value for system in systems}
         known = [name for name in names if not math.isnan(figures.get(name, math.nan))]
         if math.isnan(figures["model"]) or not known:
