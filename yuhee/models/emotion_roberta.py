@@ -1,6 +1,6 @@
 """Emotion classifiers: RoBERTa, BERT, ELECTRA or any other network with a head for labels."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -47,7 +47,7 @@ class EmotionRobertaConfig(FamilyConfig):
 class EmotionRoberta(Classifier):
     """A pretrained or small network that reads a message and tells its label."""
 
-    Config = EmotionRobertaConfig
+    Config: ClassVar[type[EmotionRobertaConfig]] = EmotionRobertaConfig
     family = "emotion_roberta"
     encoder: ClassificationEncoder
 

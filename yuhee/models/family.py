@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import pytorch_lightning as pl
@@ -97,6 +98,15 @@ class Family(pl.LightningModule):
     def evaluated(self, batch: Any) -> Totals:
         """What a batch adds to the figures of val or test."""
         raise NotImplementedError
+
+    def prepare(self, data: Any, folder: Path, device: torch.device) -> None:
+        """Called before training, in a resumed run too: what the loss needs and the network does not hold.
+
+        Args:
+            data: the DataModule, set up.
+            folder: of the run, to keep what takes long to make.
+            device: to compute on.
+        """
 
     def settle(self, data: pl.LightningDataModule) -> dict[str, float]:
         """Called once with the best weights, before test is scored: what is left to be made of val.

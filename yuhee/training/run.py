@@ -114,6 +114,7 @@ class _Run:
         trackers = self._start_loggers(resume, private=facts["privacy"] != "public")
         tables = map(ReplyTable, trackers if module.network.can_generate() else [])
         trainer = self._trainer([checkpoints, steps, *tables, *self.callbacks])
+        module.prepare(data, self.folder, trainer.strategy.root_device)
         with checkpoints.signals():
             trainer.fit(module, data, ckpt_path=resume, weights_only=True)
             checkpoints.raise_if_interrupted(trainer)

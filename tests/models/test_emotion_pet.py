@@ -1,0 +1,135 @@
+"""PET as a run: from a masked language model, a few labels and many messages to a classifier."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch.nn import functional as F
+
+import yuhee
+from tests.models.labelled_corpus import FEELINGS, write_corpus
+from tests.models.test_masked_lm import small_masked_lm
+from yuhee.chat.classifier import Classifier
+from yuhee.data.encoding.masked_text import MaskedTextEncoder
+from yuhee.data.encoding.tokenizer import train_tokenizer
+from yuhee.errors import UserError
+from yuhee.models.emotion_pet import SOFT_LABELS, distillation_loss
+from yuhee.models.pattern_ensemble import PatternEnsemble
+from yuhee.training import Interrupted, TrainResult, compose_config, parse_config, train
+
+WORDS = ("일상", "이별", "사랑", "한마디로", "이야기 :", "무슨 이야기야?")
+TEXTS = [f"{text} {number}번째야" for texts in FEELINGS.values() for text in texts for number in range(10)]
+SMALL = (
+    "model=emotion_pet",
+    "data=chat_jsonl",
+    "data.path=corpus.jsonl",
+    "data.privacy=public",
+    "data.few_shot=2",
+    "data.epochs=2",
+    "data.max_length=32",
+    "model.pretrained=masked",
+    "model.pattern_steps=2",
+    "model.pattern_batch=4",
+    "trainer.accelerator=cpu",
+)
+
+
+@pytest.fixture(autouse=True)
+def start() -> None:
+    """A corpus, and a masked language model to start from."""
+    write_corpus(Path("corpus.jsonl"))
+    encoder = MaskedTextEncoder(train_tokenizer([*TEXTS, *WORDS * 3], 500), max_length=32)
+    small_masked_lm(encoder).network.save_pretrained("masked")
+    encoder.save(Path("masked"), 32)
+
+
+def _config(*arguments: str) -> Any:
+    return parse_config(compose_config([*SMALL, *arguments]))
+
+
+def _figures(result: TrainResult) -> dict[str, float]:
+    kept = ("train", "val", "test")
+    return {k: v for k, v in result.metrics.items() if k.split("/")[0] in kept and not k.endswith("per_second")}
+
+
+class _StopAt(pl.Callback):
+    """Ctrl-C after a step."""
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        if trainer.global_step == 7:
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_a_run_ends_in_a_classifier_and_a_stopped_one_goes_on_without_asking_the_patterns_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = train(_config(), Path("whole"))
+    assert {"test/accuracy", "test/macro_f1", "test/ece", "val/error"} <= set(whole.metrics)
+    classifier = yuhee.load(whole.bundle)
+    assert isinstance(classifier, Classifier)
+    assert sum(classifier.classify("너무 슬퍼서 울었어").values()) == pytest.approx(1)
+    soft = torch.load(Path("whole") / SOFT_LABELS, weights_only=True)
+    assert soft["probabilities"].shape == (len({turn.text for d in whole.split.train for turn in d.turns[:1]}), 3)
+    torch.testing.assert_close(soft["probabilities"].sum(1), torch.ones(len(soft["messages"])))
+    torch.rand(3)  # what ran before makes no difference
+    with pytest.raises(Interrupted):
+        train(_config(), Path("stopped"), [_StopAt()])
+    monkeypatch.setattr(PatternEnsemble, "tell", lambda *_: pytest.fail("asked again"))
+    again = train(_config().model_copy(update={"ckpt_path": "last"}), Path("stopped"))
+    assert _figures(again) == _figures(whole)
+
+
+def test_the_loss_is_zero_at_the_soft_labels_and_its_gradient_that_of_their_cross_entropy() -> None:
+    soft = torch.tensor([[0.7, 0.2, 0.1], [0.2, 0.2, 0.6]])
+    assert distillation_loss(2 * soft.log(), soft, 2.0).item() == pytest.approx(0, abs=1e-6)
+    logits = torch.randn(2, 3, requires_grad=True)
+    [gradient] = torch.autograd.grad(distillation_loss(logits, soft, 2.0), logits)
+    cross_entropy = -(soft * (logits / 2).log_softmax(-1)).sum() * 4
+    torch.testing.assert_close(gradient, torch.autograd.grad(cross_entropy, logits)[0])
+    plain = F.cross_entropy(logits, soft, reduction="sum") + (soft * soft.log()).sum()
+    assert distillation_loss(logits, soft, 1.0).item() == pytest.approx(plain.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["model.patterns=['{text} 기분']"], "{mask}가 꼭 한 번 있어야 합니다"),
+        (["model.patterns=['{text} {mask}']", "model.generations=1"], "model.patterns가 둘 이상"),
+        (["model.from_scratch=true"], "experiment=pretrain_mlm"),
+        (["model.alpha=1.5"], "1 이하여야 합니다"),
+    ],
+)
+def test_an_impossible_configuration_is_told_before_anything_is_read(arguments: list[str], part: str) -> None:
+    with pytest.raises(UserError, match="설정") as caught:
+        _config(*arguments)
+    assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["model.verbalizers.1=사랑"], "감정 1의 낱말과 토큰이 같아"),
+        (["model.tokenizer=maskless.json"], "<mask> 토큰이 없어"),
+    ],
+)
+def test_words_and_tokenizers_that_do_not_fit_are_told_before_weights_load(arguments: list[str], part: str) -> None:
+    Path("masked/model.safetensors").unlink()
+    if "maskless" in arguments[0]:
+        text = Path("masked/tokenizer.json").read_text(encoding="utf-8")
+        Path("maskless.json").write_text(text.replace('"<mask>"', '"mask"'), encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        train(_config(*arguments), Path("run"))
+    assert part in str(caught.value)
+
+
+def test_words_for_other_labels_are_typed_as_a_mapping_and_a_label_without_one_is_named() -> None:
+    config = _config("model.verbalizers={기쁨: 사랑, 0: 일상}")
+    assert config.model.verbalizers == {"기쁨": "사랑", "0": "일상"}
+    with pytest.raises(UserError, match=r"감정 1, 2을\(를\) 나타낼 낱말이 없습니다.*model\.verbalizers="):
+        train(config, Path("run"))
+    for typed in ("사랑", "{기쁨: 사랑"):
+        with pytest.raises(UserError, match="'이름: 값' 묶음이 아닙니다"):
+            _config(f"model.verbalizers={typed}")
