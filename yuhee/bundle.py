@@ -17,6 +17,8 @@ from yuhee.data.encoding.encoder import Encoder, encoder_class
 from yuhee.errors import UserError
 from yuhee.model_card import model_card
 from yuhee.models import character_linear  # noqa: F401 - makes a network of ours known to `transformers`
+from yuhee.models.lora import add_lora, merge_lora
+from yuhee.models.positions import longest_input
 from yuhee.paths import write_private
 
 FORMAT = "yuhee-bundle/1"
@@ -143,7 +145,11 @@ def load_checkpoint(path: Path) -> Model:
         network = _network(description["network"], kind)
         prefix = "network."
         weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
+        if adapters := description.get("lora"):
+            add_lora(network, adapters)
         network.load_state_dict(weights)
+        if adapters:
+            merge_lora(network)
         return _model(network, kind.restore(description["tokenizer"], description["encoder"]), description)
     except UserError:
         raise
@@ -171,8 +177,8 @@ def _load_bundle(folder: Path) -> Model:
 
 
 def _network(config: dict[str, Any], encoder: type[Encoder]) -> PreTrainedModel:
-    # what could name code: a custom class, or an attention kernel to fetch
-    code = ("auto_map", "attn_implementation", "_attn_implementation", "transformers_version")
+    # what could name code: a custom class, or a kernel to fetch
+    code = ("auto_map", "quantization_config", "attn_implementation", "_attn_implementation", "transformers_version")
     values = {key: value for key, value in config.items() if key not in code}
     auto = getattr(transformers, encoder.network)
     network: PreTrainedModel = auto.from_config(AutoConfig.for_model(**values), dtype=torch.float32)
@@ -199,7 +205,7 @@ def _write(model: Model, folder: Path, figures: Mapping[str, float]) -> None:
         ids = {key: value for key, value in model.encoder.special_ids().items() if key != "vocab_size"}
         model.network.generation_config = GenerationConfig(**SAMPLING, **ids)
     model.network.save_pretrained(folder, safe_serialization=True)
-    model.encoder.save(folder, model.network.config.max_position_embeddings)
+    model.encoder.save(folder, longest_input(model.network))
     facts = {key: value for key, value in model.facts.items() if key not in ("network", "tokenizer")}
     facts |= {"format": FORMAT, "figures": dict(figures)}
     (folder / "yuhee.json").write_text(json.dumps(facts, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

@@ -18,6 +18,7 @@ from transformers import (
 
 from yuhee.data.encoding.encoder import ReplyEncoder
 from yuhee.errors import UserError
+from yuhee.models.positions import longest_input
 
 _LIKELY = 256  # tokens that are sorted before all of them are: rarely do so many not reach `top_p`
 
@@ -143,7 +144,7 @@ class Engine:
     def __init__(self, network: PreTrainedModel, encoder: ReplyEncoder) -> None:
         self.network = network
         self.end_id = encoder.end_id
-        self.max_positions: int = network.config.max_position_embeddings
+        self.max_positions = longest_input(network)
         self._banned, self._banned_first = forbidden_tokens(network.get_output_embeddings().weight.shape[0], encoder)
         self._cache = DynamicCache(config=network.config)
         self._cached: list[int] = []
@@ -188,8 +189,11 @@ class Engine:
                 break
             shared += 1
         if shared < len(self._cached):
-            self._cache.crop(shared - len(self._cached))  # negative: how many to take away
-            del self._cached[shared:]
+            try:
+                self._cache.crop(shared - len(self._cached))  # negative: how many to take away
+                del self._cached[shared:]
+            except (RuntimeError, ValueError, NotImplementedError):  # a sliding window has let go of what is needed
+                self._cache, self._cached, shared = DynamicCache(config=self.network.config), [], 0
         return list(prompt[shared:])
 
     def _forward(self, ids: list[int]) -> Tensor:

@@ -14,6 +14,7 @@ from yuhee.chat.companion import Companion
 from yuhee.chat.engine import Decoding, forbidden_tokens
 from yuhee.evaluation.likelihood import by_tokens
 from yuhee.evaluation.questions import Asked
+from yuhee.models.positions import longest_input
 
 TOKENS = 8192  # of a batch of prompts and its replies, padding included
 
@@ -87,7 +88,7 @@ class _Batch:
         self.decoding = decoding
         self.processors = decoding.processors()
         self.forbidden = forbidden_tokens(self.network.get_output_embeddings().weight.shape[0], model.encoder)
-        limit = self.network.config.max_position_embeddings
+        limit = longest_input(self.network)
         room = [min(decoding.max_new_tokens, limit - len(prompt)) for prompt in questions]
         # (prompt, reply, room in tokens, random numbers) of those that still speak
         self.speaking = [each for each in zip(questions, replies, room, randoms, strict=True) if each[2] > 0]

@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 
 from yuhee.data.config import DataConfig
 from yuhee.data.encoding.causal_lm import CausalLMEncoder
-from yuhee.data.encoding.markers import MASK, PAD
+from yuhee.data.encoding.markers import MASK
 from yuhee.data.encoding.reply_example import Batch
 from yuhee.data.encoding.tokenizer import train_tokenizer
 from yuhee.data.splits import Split
@@ -16,8 +16,10 @@ from yuhee.errors import UserError
 from yuhee.models.causal_lm_config import CausalLMConfig
 from yuhee.models.family import Family, Objective
 from yuhee.models.faster_layers import use_faster_layers
-from yuhee.models.losses import IGNORE, next_token_nll, weighted_nll, with_context
+from yuhee.models.likelihood import nll_of_logits, projects_plainly, reply_nll
+from yuhee.models.losses import IGNORE, weighted_nll, with_context
 from yuhee.models.metrics import ReplyTotals
+from yuhee.models.positions import check_length
 from yuhee.models.pretrained import check_vocabulary, load_network, load_tokenizer
 from yuhee.models.random_network import random_network
 from yuhee.models.tied import embed_and_project
@@ -65,11 +67,7 @@ class CausalLM(Family):
         else:
             network = load_network(config.pretrained or "", "model.pretrained", encoder.network)
             check_vocabulary(network, encoder.special_ids()["vocab_size"], "model.tokenizer")
-        limit = network.config.max_position_embeddings
-        if encoder.max_length > limit:
-            raise UserError(
-                f"data.max_length={encoder.max_length}: 이 모델은 {limit} 토큰까지만 읽습니다. data.max_length를 줄여 주세요."
-            )
+        check_length(network, encoder.max_length)
         if config.token_dropout and MASK not in encoder.markers.control:
             raise UserError(
                 f"model.token_dropout={config.token_dropout}: 토크나이저에 {MASK}가 없습니다. 0으로 두세요."
@@ -100,8 +98,7 @@ class CausalLM(Family):
         return Objective(loss, value, weight, _totals(reply_nll, replies, batch))
 
     def evaluated(self, batch: Batch) -> ReplyTotals:
-        states = self(batch["input_ids"], batch.get("position_ids"))
-        nll = next_token_nll(states, batch["labels"], self.network.get_output_embeddings())
+        nll = reply_nll(self.network, batch)
         return _totals(nll.sum().item(), len(nll), batch)
 
     def _objective(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
@@ -110,6 +107,10 @@ class CausalLM(Family):
         context_labels = batch["context_labels"] if share else torch.full_like(batch["labels"], IGNORE)
         labels, is_reply = with_context(batch["labels"], context_labels)
         weights = torch.where(is_reply, 1.0, share)
+        if not projects_plainly(self.network):
+            packed = {"position_ids": batch["position_ids"]} if "position_ids" in batch else {}
+            nll = nll_of_logits(self.network, self._noised(batch), labels, **packed)
+            return (nll * weights).sum(), nll.detach(), is_reply
         embedded, projection = embed_and_project(self.network, self._noised(batch))
         bias = self.network.get_output_embeddings().bias
         states = self._states(embedded, batch.get("position_ids"))
@@ -124,7 +125,7 @@ class CausalLM(Family):
     @torch.no_grad()
     def _separates_packed(self) -> bool:
         """Whether the second of two equal dialogues in a row is read as if the first were not there."""
-        dialogue = [self.encoder.end_id, self.encoder.markers[PAD]]
+        dialogue = [self.encoder.end_id, self.encoder.special_ids()["pad_token_id"]]
         row = torch.tensor([2 * dialogue], device=self.device)
         try:
             self.network.eval()

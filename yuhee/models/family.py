@@ -207,6 +207,10 @@ class Family(pl.LightningModule):
             **self.facts,
         }
 
+    def finished(self) -> PreTrainedModel:
+        """The trained network as a plain one of `transformers`, in evaluation mode; the end of its training."""
+        return self.network.eval()
+
     def _log_evaluation(self, split: str) -> None:
         figures = self._reduced(Step(self._evaluated)).totals.figures(split)
         # Lightning's own step for loggers drifts after a resume

@@ -45,20 +45,59 @@ def load_tokenizer(place: str, key: str) -> Tokenizer:
     Raises:
         UserError: nothing there, or not a tokenizer.
     """
-    local = Path(place).expanduser()
-    file = local / "tokenizer.json" if local.is_dir() else local
-    if not file.is_file():
-        if local.is_dir():
-            raise UserError(f"{key}={place}: 폴더에 tokenizer.json이 없습니다. 토크나이저가 든 폴더를 주세요.")
-        file = Path(_from_hub(place, key))
+    file = tokenizer_file(place, key)
     try:
         return parse_tokenizer(file.read_text(encoding="utf-8"))
     except (ValueError, OSError):
         raise UserError(f"{file}: 토크나이저 파일이 아닙니다. {key}를 확인해 주세요.") from None
 
 
+def tokenizer_file(place: str, key: str) -> Path:
+    """Where the `tokenizer.json` of a folder, a file or a hub id is on this machine.
+
+    Raises:
+        UserError: nothing there.
+    """
+    local = Path(place).expanduser()
+    file = local / "tokenizer.json" if local.is_dir() else local
+    if not file.is_file():
+        if local.is_dir():
+            raise UserError(f"{key}={place}: 폴더에 tokenizer.json이 없습니다. 토크나이저가 든 폴더를 주세요.")
+        file = Path(_from_hub(place, key))
+    return file
+
+
+def find_file(place: str, key: str, name: str) -> Path | None:
+    """A file that a checkpoint may have, on this machine; None if it has none, or it was never fetched and cannot be.
+
+    Args:
+        place: hub id, folder, or a file of the folder.
+        key: the configuration key that named it, for messages.
+
+    Raises:
+        UserError: there is no such checkpoint.
+    """
+    local = Path(place).expanduser()
+    if local.exists():
+        file = (local if local.is_dir() else local.parent) / name
+        return file if file.is_file() else None
+    try:
+        return Path(hf_hub_download(place, name))
+    except EntryNotFoundError:
+        return None
+    except (OSError, ValueError):
+        return Path(_from_hub(place, key, name))  # says what is wrong
+
+
 def load_network(
-    place: str, key: str, auto: str, head: Mapping[str, Any] | None = None, only: str | None = None
+    place: str,
+    key: str,
+    auto: str,
+    head: Mapping[str, Any] | None = None,
+    only: str | None = None,
+    *,
+    trusted: bool = False,
+    quantisation: Any | None = None,
 ) -> PreTrainedModel:
     """Read a network's weights in float32, from a folder or the hub.
 
@@ -69,6 +108,8 @@ def load_network(
         head: values of the config for a new head on a pretrained body; such a head's weights may be missing. None for
             a checkpoint that has all of them.
         only: the one `model_type` among those that the class reads; None for all of them.
+        trusted: run the code that the checkpoint brings.
+        quantisation: of `transformers`, for weights of fewer bits.
 
     Raises:
         UserError: nothing there, no network, or another architecture; the last before weights load.
@@ -76,11 +117,14 @@ def load_network(
     file = _config_file(place, key)
     local = Path(place).expanduser()
     place = str(local) if local.is_dir() else place
-    _check_architecture(file, place, key, auto, only)
+    if not trusted:
+        _check_architecture(file, place, key, auto, only)
     options: dict[str, Any] = {} if head is None else {**head, "ignore_mismatched_sizes": True}
+    if quantisation is not None:
+        options["quantization_config"] = quantisation
     try:
         model, info = getattr(transformers, auto).from_pretrained(
-            place, dtype=torch.float32, output_loading_info=True, **options
+            place, dtype=torch.float32, output_loading_info=True, trust_remote_code=trusted, **options
         )
     except Exception as error:  # corrupt files surface as many types, all of them the folder's fault
         raise UserError(f"{key}={place}: 모델을 읽을 수 없습니다({_first_sentence(error)}).") from None

@@ -140,7 +140,7 @@ class _Run:
     def _best(self, trainer: pl.Trainer, module: Any) -> bundle.Model:
         if isinstance(trainer.strategy, FullyShard):  # no process holds all the weights
             return bundle.load(self.folder)
-        return bundle.Model(module.network.eval(), module.encoder, module.description())
+        return bundle.Model(module.finished(), module.encoder, module.description())
 
     def _keep_configuration(self) -> None:
         """Hydra has written it if `train.py` was called; a run of a notebook can be opened again as well."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from yuhee.data.dialogue import Dialogue, Turn
-from yuhee.data.encoding.chat_template import chat_template
 from yuhee.data.encoding.marked import MarkedEncoder
+from yuhee.data.encoding.marker_template import marker_template
 from yuhee.data.encoding.markers import ASSISTANT, END, PAD
 from yuhee.data.encoding.reply_example import Collate, Example, Kind
 from yuhee.data.encoding.tokenizer import save_tokenizer
@@ -31,8 +31,8 @@ class CausalLMEncoder(MarkedEncoder):
 
     @property
     def chat_template(self) -> str:
-        """The renderer for other engines, see `chat_template`."""
-        return chat_template(self.markers, slot=self.emotion == "label", strip=self.punctuation == "strip")
+        """The renderer for other engines, see `marker_template`."""
+        return marker_template(self.markers, slot=self.emotion == "label", strip=self.punctuation == "strip")
 
     def collate(self, *, packing: bool = False) -> Collate | Pack:
         """What makes a batch of examples."""

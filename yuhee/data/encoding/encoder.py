@@ -103,6 +103,9 @@ class ReplyEncoder(Encoder, Protocol):
             spoken: (turns,) what a reply was generated as, None where that is unknown.
         """
 
+    def learned(self, turns: Sequence[Turn]) -> list[int]:
+        """Places of the turns with which a learned reply ends, in order."""
+
     def reply_ids(self, text: str) -> list[int]:
         """Ids of a reply's words, without its end."""
 

@@ -82,6 +82,10 @@ class MarkedEncoder:
         """A conversation as one string; with `reply`, open for the next reply."""
         return "".join(map(self._render_turn, turns)) + (self.assistant if reply else "")
 
+    def learned(self, turns: Sequence[Turn]) -> list[int]:
+        """Places of the turns with which a learned reply ends, in order."""
+        return [place for place, turn in enumerate(turns) if turn.role == "assistant" and turn.weight]
+
     def turn_ids(self, turn: Turn) -> list[int]:
         """Ids of one turn; a conversation's are those of its turns one after another."""
         return self._encode_turns([turn])[0].ids

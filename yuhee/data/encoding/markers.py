@@ -6,7 +6,7 @@ tokens (ㅠㅠ, ^^, 😊 …) as special too; those are ordinary text.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -53,7 +53,7 @@ class Markers:
                 f"토크나이저에 {', '.join(missing)} 토큰이 없어 KoGPT2 대화 형식으로 쓸 수 없습니다. "
                 "model.tokenizer에 KoGPT2 계열 토크나이저를 주세요."
             )
-        return cls(control, tuple(sorted(_guards(added, control), key=len, reverse=True)))
+        return cls(control, tuple(swallowing(added, control)))
 
     def __getitem__(self, marker: str) -> int:
         return self.control[marker]
@@ -88,11 +88,13 @@ class Markers:
         return line[:-1] if guarded else line
 
 
-def _guards(added: dict[str, int], control: dict[str, int]) -> set[str]:
+def swallowing(added: Iterable[str], control: Collection[str]) -> list[str]:
+    """Endings of ordinary text that an added token continues with the beginning of a control marker, longest first."""
+    opening = {marker[0] for marker in control}
     found = set()
     for token in added:
         for place, character in enumerate(token):
             rest = token[place:]
-            if place and character == "<" and any(m.startswith(rest) or rest.startswith(m) for m in control):
+            if place and character in opening and any(m.startswith(rest) or rest.startswith(m) for m in control):
                 found.add(token[:place])
-    return found
+    return sorted(found, key=len, reverse=True)

@@ -18,8 +18,8 @@ import torch
 from tokenizers import AddedToken, Tokenizer
 
 from yuhee.data.dialogue import Dialogue, Turn
-from yuhee.data.encoding.chat_template import chat_template
 from yuhee.data.encoding.marked import MarkedEncoder
+from yuhee.data.encoding.marker_template import marker_template
 from yuhee.data.encoding.markers import EMOTION, END, MASK, NEWLINE, PAD, SYSTEM
 from yuhee.data.encoding.reply_example import IGNORE, Kind
 from yuhee.data.encoding.tokenizer import parse_tokenizer, save_tokenizer
@@ -164,9 +164,9 @@ class Seq2SeqEncoder(MarkedEncoder):
 
     @property
     def chat_template(self) -> str:
-        """The renderer of what is read for other engines, see `chat_template`."""
+        """The renderer of what is read for other engines, see `marker_template`."""
         options = {"slot": self.emotion == "label", "strip": self.punctuation == "strip"}
-        return chat_template(self.markers, **options, roles=(USER, ASSISTANT), frame=(START, END))
+        return marker_template(self.markers, **options, roles=(USER, ASSISTANT), frame=(START, END))
 
     def collate(self, *, packing: bool = False) -> Seq2SeqCollate:
         """What makes a batch of examples."""

@@ -38,6 +38,39 @@ def parse_tokenizer(text: str) -> Tokenizer:
     return tokenizer
 
 
+def added_tokens(text: str) -> dict[str, bool]:
+    """The added tokens of a `tokenizer.json`, and whether the file flags each of them as special.
+
+    Raises:
+        ValueError: not a tokenizer file.
+    """
+    try:
+        return {token["content"]: bool(token["special"]) for token in json.loads(text)["added_tokens"]}
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a tokenizer file: {error}") from None
+
+
+def tokenizer_of_marks(text: str, control: Iterable[str]) -> Tokenizer:
+    """A tokenizer from the text of its `tokenizer.json`, which takes marks as they stand and nowhere else.
+
+    A mark that was looked for in normalised text would also be found in its full-width letters.
+
+    Raises:
+        ValueError: not a tokenizer file.
+    """
+    marks = frozenset(control)
+    try:
+        data = json.loads(text)
+        for token in data["added_tokens"]:
+            token["normalized"] = token["normalized"] and token["content"] not in marks
+        tokenizer = Tokenizer.from_str(json.dumps(data, ensure_ascii=False))
+    except Exception as error:  # the library raises bare Exception
+        raise ValueError(f"not a tokenizer file: {error}") from None
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     """Train a BPE tokenizer with byte fallback and KoGPT2's control markers.
 

@@ -1,0 +1,93 @@
+"""Any causal language model of `transformers`, in its own chat template: all its weights, or low-rank adapters."""
+
+import importlib.util
+from typing import Any
+
+import torch
+from transformers import BitsAndBytesConfig, PreTrainedModel
+
+from yuhee.data.config import DataConfig
+from yuhee.data.encoding.chat_lm import ChatLMEncoder
+from yuhee.data.splits import Split
+from yuhee.errors import UserError
+from yuhee.models.causal_lm import CausalLM
+from yuhee.models.chat_files import load_chat, load_vocabulary
+from yuhee.models.chat_lm_config import ChatLMConfig
+from yuhee.models.lora import add_lora, merge_lora
+from yuhee.models.positions import check_length
+from yuhee.models.pretrained import check_vocabulary, load_network
+from yuhee.models.random_network import random_network
+
+
+class ChatLM(CausalLM):
+    """A causal language model that learns replies behind the prompts of its own chat template."""
+
+    Config = ChatLMConfig  # type: ignore[assignment]
+    family = "chat_lm"
+    encoder: ChatLMEncoder  # type: ignore[assignment]
+    config: ChatLMConfig
+
+    @staticmethod
+    def make_encoder(config: ChatLMConfig, data: DataConfig, split: Split) -> ChatLMEncoder:  # type: ignore[override]
+        """The encoder for this model, with the checkpoint's tokenizer and chat template.
+
+        Raises:
+            UserError: one of them is missing or cannot be used.
+        """
+        place = config.tokenizer or config.pretrained or ""
+        key = "model.tokenizer" if config.tokenizer else "model.pretrained"
+        vocabulary = load_vocabulary(place, key)
+        try:
+            return ChatLMEncoder(
+                vocabulary,
+                *load_chat(place, key, vocabulary),
+                max_length=data.max_length,
+                emotion=data.emotion,
+                punctuation=data.normalize.punctuation,
+                system=config.system or "",
+            )
+        except (ValueError, KeyError):
+            raise UserError(
+                f"{key}={place}: tokenizer.json이 토크나이저 파일이 아닙니다. {key}를 확인해 주세요."
+            ) from None
+
+    @classmethod
+    def create(cls, config: ChatLMConfig, encoder: ChatLMEncoder, facts: dict[str, Any]) -> "ChatLM":  # type: ignore[override]
+        """Load the network, and put adapters into it if the configuration wants them.
+
+        Raises:
+            UserError: the checkpoint cannot be read, or does not fit the tokenizer, `data.max_length` or this machine.
+        """
+        if config.from_scratch:
+            network = random_network(encoder.network, config.network, encoder.special_ids())
+        else:
+            network = load_network(
+                config.pretrained or "",
+                "model.pretrained",
+                encoder.network,
+                trusted=config.trust_remote_code is not None,
+                quantisation=_four_bits() if config.load_in_4bit else None,
+            )
+            check_vocabulary(network, encoder.special_ids()["vocab_size"], "model.tokenizer")
+        check_length(network, encoder.max_length)
+        if config.lora.r:
+            add_lora(network, config.lora.model_dump())
+        return cls(network, encoder, config, facts)  # type: ignore[arg-type]
+
+    def description(self) -> dict[str, Any]:
+        lora = {"lora": self.config.lora.model_dump()} if self.config.lora.r else {}
+        return {**super().description(), **lora}
+
+    def finished(self) -> PreTrainedModel:
+        if self.config.lora.r:
+            merge_lora(self.network)
+        return super().finished()
+
+
+def _four_bits() -> BitsAndBytesConfig:
+    if not torch.cuda.is_available() or importlib.util.find_spec("bitsandbytes") is None:
+        raise UserError(
+            "model.load_in_4bit=true: CUDA GPU와 bitsandbytes가 있어야 합니다. GPU가 있으면 pip install bitsandbytes 를, "
+            "없으면 model.load_in_4bit=false를 쓰세요."
+        )
+    return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)
