@@ -1,6 +1,8 @@
 """The linear classifier: scikit-learn's own figures through our batches, checkpoints and folders."""
 
 import json
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -119,3 +121,19 @@ def test_fewer_labels_fit_fewer_messages(trained: TrainResult, tmp_path: Path) -
     assert len(encoder.ngrams) == len(
         CharacterTfidfEncoder.fitted([m.text for m in messages], labels=[], max_length=8).ngrams
     )
+
+
+def test_the_command_shows_how_it_reads_messages_it_has_not_seen(
+    run: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    path = write_corpus(Path("corpus.jsonl"))
+    corpus = ("model=emotion_linear", "data=chat_jsonl", f"data.path={path}", "data.privacy=public")
+    result = run("train.py", *corpus, "trainer.accelerator=cpu")
+    assert result.returncode == 0, result.stderr
+    assert "test 매크로 F1" in result.stdout
+    assert "학습에 쓰지 않은 말의 감정" in result.stdout
+    [folder] = Path("outputs").glob("*/*/")
+    assert f"yuhee evaluate {folder}" in result.stdout
+    shown = run("yuhee", "show", *corpus, "-n", "1")
+    assert "감정" in shown.stdout
+    assert "│" in shown.stdout
