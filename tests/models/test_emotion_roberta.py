@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -21,6 +22,7 @@ import yuhee
 from tests.data.test_classification import encoder, wordpiece
 from tests.models.labelled_corpus import SMALL, write_corpus
 from yuhee.data.encoding.classification import ClassificationEncoder
+from yuhee.data.encoding.labelled import labelled
 from yuhee.errors import UserError
 from yuhee.models.emotion_roberta import EmotionRoberta, EmotionRobertaConfig
 from yuhee.training import TrainResult, compose_config, parse_config, train
@@ -202,10 +204,21 @@ def test_the_saved_probabilities_are_calibrated_and_the_checkpoints_are_as_train
 
 def test_few_labels_are_learned_from_and_balanced(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "corpus.jsonl")
-    few = ["data.few_shot=5", "data.epochs=1", "model.class_weights=balanced", "model.network.hidden_size=16"]
+    few = [
+        "data.few_shot=5",
+        "data.epochs=8",
+        "model.lr=2e-2",
+        "model.class_weights=balanced",
+        "model.token_dropout=0.5",
+    ]
     result = train(config_of(corpus, *SMALL, *few), tmp_path / "run")
     assert result.module.trainer.datamodule.examples["train"].column("label").tolist().count(1) == 5  # type: ignore[attr-defined]
     assert result.module.class_weights.tolist() == [1, 1, 1]
+    # no token is dropped where nothing is learned: val's figures are those of the bundle
+    val = list(labelled(result.split.val))
+    shares = yuhee.load(result.bundle).probabilities([message.text for message in val])
+    right = [["0", "1", "2"].index(message.label) for message in val]
+    assert result.metrics["val/loss"] == pytest.approx(float(-np.log(shares[range(len(val)), right]).mean()), rel=1e-4)
 
 
 def test_a_causal_networks_checkpoint_classifies_too(tmp_path: Path) -> None:

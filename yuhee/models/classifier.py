@@ -85,7 +85,7 @@ class Classifier(Family):
     @torch.no_grad()
     def _told(self, data: LightningDataModule) -> tuple[Tensor, Tensor]:
         """(n, labels) logits and (n,) right labels of val."""
-        self.network.eval()
+        self.eval()
         logits, labels = [torch.zeros(0, len(self.encoder.labels))], [torch.zeros(0, dtype=torch.long)]
         for batch in data.val_dataloader():
             inputs = {name: value.to(self.device) for name, value in batch["inputs"].items()}
