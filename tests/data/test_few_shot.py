@@ -7,6 +7,7 @@ import pytest
 
 from tests.conftest import dialogue
 from yuhee.data.dialogue import Dialogue, Turn
+from yuhee.data.dialogue_store import Dialogues, spooled
 from yuhee.data.encoding.labelled import labelled, unlabelled
 from yuhee.data.few_shot import few_labels
 from yuhee.data.splits import Split
@@ -28,6 +29,14 @@ def test_so_many_of_each_class_keep_their_label_and_all_their_words() -> None:
     )
     assert [d.replies for d in few.train] == [d.replies for d in SPLIT.train]
     assert (few.val, few.test) == (SPLIT.val, SPLIT.test)
+
+
+def test_columns_are_those_of_the_dialogues_as_they_are_seen() -> None:
+    train = few_labels(SPLIT, 2, seed=1).train
+    names = ("hash", "keys", "labels", "questions", "replies", "turns", "repeat")
+    assert isinstance(train, Dialogues)
+    for name in names:
+        assert train.columns(name).equals(spooled(train).columns(name))
 
 
 def test_the_seed_decides_the_draw() -> None:

@@ -29,7 +29,7 @@ class Classifier:
         self.labels: list[str] = list(model.encoder.labels)
 
     def classify(self, text: str) -> dict[str, float]:
-        """Label → probability, the likeliest first; they sum to 1.
+        """Label → probability, the likeliest first; they sum to 1. Those of a bundle are calibrated.
 
         Raises:
             UserError: not a text, or a blank one.

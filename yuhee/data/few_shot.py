@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 
 from yuhee.data.dialogue import Dialogue
 from yuhee.data.dialogue_store import Dialogues, stored
@@ -12,6 +13,8 @@ from yuhee.data.splits import Split
 from yuhee.errors import UserError
 
 log = logging.getLogger(__name__)
+
+_TELLING = frozenset(("dialogue", "hash", "labels"))  # columns that depend on labels
 
 
 def few_labels(split: Split, per_class: int, seed: int) -> Split:
@@ -58,6 +61,11 @@ class _FewLabels(Dialogues):
 
     def __len__(self) -> int:
         return len(self._dialogues)
+
+    def columns(self, *names: str) -> pa.Table:
+        if _TELLING.isdisjoint(names):
+            return self._dialogues.columns(*names)  # without making a dialogue
+        return super().columns(*names)
 
     def at(self, index: int) -> Dialogue:
         dialogue = self._dialogues.at(index)
