@@ -44,6 +44,7 @@ def chat(
     top_p: Annotated[float, typer.Option(help="확률 합이 이만큼인 후보에서만 뽑는다.")] = 0.9,
     repetition_penalty: Annotated[float, typer.Option(help="한 대답 안의 되풀이를 누른다(1: 끔).")] = 1.05,
     max_new_tokens: Annotated[int, typer.Option(help="한 대답의 길이 한도(토큰).")] = 64,
+    beams: Annotated[int, typer.Option(help="2부터: 뽑는 대신 이만큼의 갈래에서 가장 그럴듯한 답(빔 서치).")] = 1,
     history: Annotated[int | None, typer.Option(min=0, help="돌아볼 주고받음의 수. 비우면 학습한 만큼.")] = None,
     engine: Annotated[str, typer.Option(help="auto(가장 빠른 것), torch, int8, ctranslate2.")] = "auto",
 ) -> None:
@@ -60,6 +61,7 @@ def chat(
         top_p=top_p,
         repetition_penalty=repetition_penalty,
         max_new_tokens=max_new_tokens,
+        beams=beams,
     )
     decoding.check()
     check_seed(seed)
@@ -125,6 +127,7 @@ def evaluate(
     on: Annotated[Literal["test", "val"], typer.Option(help="시험할 부분. 설정은 val로 고른다.")] = "test",
     limit: Annotated[int | None, typer.Option(min=1, help="질문을 이만큼만 뽑아서. 비우면 모두.")] = None,
     sample: Annotated[bool, typer.Option("--sample", help="가장 그럴듯한 토큰 대신 대화할 때처럼 뽑는다.")] = False,
+    beams: Annotated[int, typer.Option(help="2부터: 이만큼의 갈래에서 가장 그럴듯한 답(빔 서치).")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="질문 뽑기, 대답 뽑기, 무작위 기준선의 씨앗.")] = 0,
     split: Annotated[
         Literal["group", "row"] | None, typer.Option(help="row: 새는 분할(행 단위)을 새지 않는 분할 옆에 보인다.")
@@ -147,7 +150,9 @@ def evaluate(
     from yuhee.evaluation.evaluate import Options
 
     check_seed(seed)
-    options = Options(on=on, limit=limit, decoding=Decoding(greedy=not sample), seed=seed)
+    decoding = Decoding(greedy=not sample, beams=beams)
+    decoding.check()
+    options = Options(on=on, limit=limit, decoding=decoding, seed=seed)
     asked = Asked(options, split, _retrain if retrain else None, data_path, emotion_control, emotion_model)
     evaluate_paths(paths, asked, against)
     if log_wandb:

@@ -81,7 +81,8 @@ def engine_of(name: str, model: bundle.Model, folder: Path | None = None) -> Rep
     engine = Engine(model.network, model.encoder)
     if name == "torch":
         return engine
-    return CTranslateEngine(conversion.generator(model, folder, "float32"), engine, model.encoder.newline_id)
+    ids = model.encoder.end_id, model.encoder.newline_id
+    return CTranslateEngine(conversion.generator(model, folder, "float32"), engine, *ids)
 
 
 @pytest.fixture(params=ENGINES)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import ctranslate2
 
-from yuhee.chat.engine import Decoding, Engine
+from yuhee.chat.engine import Decoding, ReplyEngine
 
 
 class CTranslateEngine:
@@ -20,18 +20,22 @@ class CTranslateEngine:
     Args:
         generator: the same model as the other engine's, see `conversion.generator`.
         torch_engine: of the same model.
+        end_id: ends a reply.
         newline_id: of a line break.
     """
 
-    def __init__(self, generator: ctranslate2.Generator, torch_engine: Engine, newline_id: int) -> None:
+    def __init__(
+        self, generator: ctranslate2.Generator, torch_engine: ReplyEngine, end_id: int, newline_id: int
+    ) -> None:
         self.generator = generator
         self.torch_engine = torch_engine
+        self.end_id = end_id
         self.newline_id = newline_id
         self.max_positions = torch_engine.max_positions
 
     def stream(self, prompt: Sequence[int], decoding: Decoding, seed: int | None = None) -> Iterator[int]:
         """Yield a reply's ids, without its end token; see `Engine.stream`."""
-        if seed is not None and not decoding.greedy:
+        if decoding.beams > 1 or (seed is not None and not decoding.greedy):
             yield from self.torch_engine.stream(prompt, decoding, seed)
             return
         first = True
@@ -60,7 +64,7 @@ class CTranslateEngine:
         )
         try:
             for step in steps:
-                if step.token_id == self.torch_engine.end_id:
+                if step.token_id == self.end_id:
                     return
                 yield step.token_id
         finally:  # whoever stops listening, by Ctrl-C too, stops the thread that generates

@@ -16,6 +16,7 @@ from transformers import (
     TemperatureLogitsWarper,
 )
 
+from yuhee.chat.beams import beam_search
 from yuhee.data.encoding.encoder import ReplyEncoder
 from yuhee.errors import UserError
 from yuhee.models.positions import longest_input
@@ -29,6 +30,8 @@ class Decoding:
 
     Attributes:
         greedy: always the likeliest; the other settings but the repetition control do not matter then.
+        beams: beginnings of a reply that are followed side by side (beam search); with more than one nothing is
+            sampled, and a reply comes at once when it is whole.
         temperature, top_p: of the sampling.
         repetition_penalty: on tokens the reply has already used; 1 is none.
         no_repeat_ngram: no run of so many tokens twice in a reply.
@@ -41,6 +44,7 @@ class Decoding:
     repetition_penalty: float = 1.05
     no_repeat_ngram: int = 4
     max_new_tokens: int = 64
+    beams: int = 1
 
     def check(self) -> None:
         """Refuse impossible settings.
@@ -54,6 +58,7 @@ class Decoding:
             ("repetition_penalty", 0.1, 10, (int, float)),
             ("no_repeat_ngram", 1, 10_000, int),
             ("max_new_tokens", 1, 10_000, int),
+            ("beams", 1, 100, int),
         ):
             value = getattr(self, name)
             if not isinstance(value, kind) or isinstance(value, bool) or not low <= value <= high:
@@ -67,7 +72,7 @@ class Decoding:
                 NoRepeatNGramLogitsProcessor(self.no_repeat_ngram),
             ]
         )
-        if not self.greedy:
+        if not self.greedy and self.beams == 1:
             chain.append(TemperatureLogitsWarper(float(self.temperature)))
             chain.append(Nucleus(float(self.top_p)))
         return chain
@@ -124,8 +129,27 @@ def forbidden_tokens(rows: int, encoder: ReplyEncoder) -> tuple[Tensor, Tensor]:
     return banned, never_first
 
 
+def reply_room(network: PreTrainedModel, prompt: int, decoding: Decoding, begun: int = 0) -> int:
+    """Most tokens of a reply to a prompt of so many; where a network writes apart, that takes no room.
+
+    Args:
+        begun: tokens that the reply begins with already.
+    """
+    taken = begun if network.config.is_encoder_decoder else prompt + begun
+    return min(decoding.max_new_tokens, longest_input(network) - taken)
+
+
+def choose(scores: Tensor, decoding: Decoding, random: torch.Generator) -> int:
+    """The next token by its (vocabulary,) scores."""
+    return int(scores.argmax()) if decoding.greedy else int(torch.multinomial(scores.softmax(-1), 1, generator=random))
+
+
 class ReplyEngine(Protocol):
-    """What a session needs of an engine."""
+    """What a session needs of an engine.
+
+    Attributes:
+        max_positions: most tokens of a prompt and its reply together.
+    """
 
     max_positions: int
 
@@ -143,6 +167,7 @@ class Engine:
 
     def __init__(self, network: PreTrainedModel, encoder: ReplyEncoder) -> None:
         self.network = network
+        self.encoder = encoder
         self.end_id = encoder.end_id
         self.max_positions = longest_input(network)
         self._banned, self._banned_first = forbidden_tokens(network.get_output_embeddings().weight.shape[0], encoder)
@@ -151,7 +176,7 @@ class Engine:
 
     @torch.inference_mode()
     def stream(self, prompt: Sequence[int], decoding: Decoding, seed: int | None = None) -> Iterator[int]:
-        """Yield a reply's ids, without its end token.
+        """Yield a reply's ids, without its end token; the reply of a beam search comes at once.
 
         Only the part of the prompt that differs from what was read and said before is computed. The reply ends with
         the end token, after `max_new_tokens`, or where the model's positions end.
@@ -160,26 +185,26 @@ class Engine:
             prompt: (length,) ids.
             seed: of the sampling; None draws one.
         """
+        room = reply_room(self.network, len(prompt), decoding)
+        processors = decoding.processors()
+        if decoding.beams > 1:
+            rules = {"forbidden": (self._banned, self._banned_first), "processors": processors}
+            found = beam_search(self.network, self.encoder, prompt, beams=decoding.beams, room=room, **rules)
+            yield from (token for token in found if token != self.end_id)
+            return
         random = torch.Generator()
         random.seed() if seed is None else random.manual_seed(seed)
-        processors = decoding.processors()
-        room = min(decoding.max_new_tokens, self.max_positions - len(prompt))
         reply: list[int] = []
         while len(reply) < room:
             # found anew each time: another reply may have used the cache since the last token
             logits = self._forward(self._rewind([*prompt, *reply]))
             logits[0, self._banned if reply else self._banned_first] = -torch.inf
             scores = processors(torch.tensor([reply], dtype=torch.long), logits)
-            token = self._choose(scores, decoding, random)
+            token = choose(scores[0], decoding, random)
             if token == self.end_id:
                 return
             reply.append(token)
             yield token
-
-    def _choose(self, scores: Tensor, decoding: Decoding, random: torch.Generator) -> int:
-        if decoding.greedy:
-            return int(scores.argmax())
-        return int(torch.multinomial(scores.softmax(-1)[0], 1, generator=random))
 
     def _rewind(self, prompt: Sequence[int]) -> list[int]:
         """Cut the cache back to what it shares with the prompt; returns the rest of the prompt, at least one id."""

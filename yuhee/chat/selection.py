@@ -5,9 +5,13 @@ import logging
 from pathlib import Path
 from typing import Literal, cast, get_args
 
+from transformers import PreTrainedModel
+
 from yuhee import bundle
 from yuhee.chat.engine import Engine, ReplyEngine
 from yuhee.chat.quantised import int8_is_possible, int8_weights
+from yuhee.chat.seq2seq_engine import Seq2SeqEngine
+from yuhee.data.encoding.encoder import ReplyEncoder
 from yuhee.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -26,6 +30,11 @@ def engine_named(name: str) -> EngineName:
     return cast("EngineName", name)
 
 
+def torch_engine(network: PreTrainedModel, encoder: ReplyEncoder) -> ReplyEngine:
+    """PyTorch's engine for a network, whatever its architecture."""
+    return Seq2SeqEngine(network, encoder) if network.config.is_encoder_decoder else Engine(network, encoder)
+
+
 def make_engine(model: bundle.Model, name: EngineName = "auto", folder: Path | None = None) -> ReplyEngine:
     """The engine of that name, or PyTorch's with a note why.
 
@@ -39,16 +48,16 @@ def make_engine(model: bundle.Model, name: EngineName = "auto", folder: Path | N
     large_on_cpu = network.device.type == "cpu" and network.num_parameters() >= SMALL
     if name == "int8" or (name == "auto" and large_on_cpu):
         if int8_is_possible(network):
-            return Engine(int8_weights(network), model.encoder)
+            return torch_engine(int8_weights(network), model.encoder)
         if name == "int8":
             log.warning("이 PyTorch에는 int8 커널이 없거나 모델이 GPU에 있어, 가중치를 그대로 쓰는 PyTorch로 답합니다.")
-    engine = Engine(network, model.encoder)
+    engine = torch_engine(network, model.encoder)
     if name == "ctranslate2" or (name == "auto" and large_on_cpu):
         return _ctranslate(model, engine, folder) or engine
     return engine
 
 
-def _ctranslate(model: bundle.Model, engine: Engine, folder: Path | None) -> ReplyEngine | None:
+def _ctranslate(model: bundle.Model, engine: ReplyEngine, folder: Path | None) -> ReplyEngine | None:
     if importlib.util.find_spec("ctranslate2") is None:
         log.warning('CTranslate2가 없어 PyTorch로 답합니다. 설치: pip install "yuhee[fast]"')
         return None
@@ -63,4 +72,4 @@ def _ctranslate(model: bundle.Model, engine: Engine, folder: Path | None) -> Rep
     except OSError as error:
         log.warning("CTranslate2로 옮겨 둘 자리가 없어(%s) PyTorch로 답합니다.", error.strerror)
         return None
-    return CTranslateEngine(generator, engine, model.encoder.newline_id)
+    return CTranslateEngine(generator, engine, model.encoder.end_id, model.encoder.newline_id)

@@ -67,6 +67,7 @@ class DialogueDataModule(pl.LightningDataModule):
         self.history = history
         self.cache = cache / _key(f"{cache_key}:{emotion_dropout}:{chain}:{history}", encoder)
         self.packing = packing
+        self._collate = encoder.collate(packing=packing)  # a family that cannot says so before anything is done
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = seed
@@ -108,7 +109,7 @@ class DialogueDataModule(pl.LightningDataModule):
         store = self.examples["train"]
         self.train_batches = EpochBatches(store.lengths, self.batch_size, self.seed, rank, world_size)
         self.train_batches.set_epoch(*self._resume_at)
-        return self._loader(store, self.train_batches, self.encoder.collate(packing=self.packing))
+        return self._loader(store, self.train_batches, self._collate)
 
     def val_dataloader(self) -> DataLoader[Any]:
         return self._evaluation_loader("val")

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 from tqdm import tqdm
-from transformers import DynamicCache
 
 from yuhee.bundle import Model
+from yuhee.chat.beams import beam_search
 from yuhee.chat.companion import Companion
-from yuhee.chat.engine import Decoding, forbidden_tokens
+from yuhee.chat.engine import Decoding, choose, forbidden_tokens, reply_room
+from yuhee.chat.rows import make_rows
 from yuhee.evaluation.likelihood import by_tokens
 from yuhee.evaluation.questions import Asked
-from yuhee.models.positions import longest_input
 
 TOKENS = 8192  # of a batch of prompts and its replies, padding included
 
@@ -42,20 +42,29 @@ def prompts(companion: Companion, asked: Sequence[Asked], decoding: Decoding) ->
 
 
 def generate(
-    model: Model, questions: Sequence[Sequence[int]], decoding: Decoding, seed: int = 0, title: str = "대답"
+    model: Model,
+    questions: Sequence[Sequence[int]],
+    decoding: Decoding,
+    seed: int = 0,
+    title: str = "대답",
+    begun: Sequence[Sequence[int]] | None = None,
 ) -> list[Generated]:
-    """Replies to prompts, the same as `Engine.stream` gives one by one.
+    """Replies to prompts, the same as the chat's PyTorch engine gives one by one.
 
     Args:
         questions: ids of each prompt.
         seed: of the sampling: the n-th prompt is answered with `seed + n`.
         title: of the progress bar.
+        begun: ids that each reply begins with, equally many, which are not part of what is returned; without beams.
     """
     replies = [Generated() for _ in questions]
+    asked = list(zip(questions, begun or [[]] * len(questions), replies, strict=True))
     with tqdm(total=len(questions), desc=title, unit="답", delay=2, leave=False) as bar:
-        for rows in by_tokens([len(prompt) + decoding.max_new_tokens for prompt in questions], TOKENS):
+        size = TOKENS if decoding.beams == 1 else 1  # a beam search is a batch of its own
+        for rows in by_tokens([len(prompt) + decoding.max_new_tokens for prompt in questions], size):
             randoms = [torch.Generator().manual_seed(seed + row) for row in rows]
-            _Batch(model, [questions[row] for row in rows], [replies[row] for row in rows], decoding, randoms).run()
+            batch = _Batch(model, [asked[row] for row in rows], decoding, randoms)
+            batch.run() if decoding.beams == 1 else batch.search()
             bar.update(len(rows))
     return replies
 
@@ -74,74 +83,58 @@ def seconds_alone(
 
 
 class _Batch:
-    """Prompts of different lengths, padded on the left, whose replies grow together; finished ones leave the batch."""
+    """Prompts of different lengths whose replies grow together; finished ones leave the batch."""
 
     def __init__(
         self,
         model: Model,
-        questions: Sequence[Sequence[int]],
-        replies: Sequence[Generated],
+        asked: Sequence[tuple[Sequence[int], Sequence[int], Generated]],
         decoding: Decoding,
         randoms: Sequence[torch.Generator],
     ) -> None:
-        self.network, self.end_id = model.network, model.encoder.end_id
+        self.network, self.encoder, self.end_id = model.network, model.encoder, model.encoder.end_id
         self.decoding = decoding
         self.processors = decoding.processors()
         self.forbidden = forbidden_tokens(self.network.get_output_embeddings().weight.shape[0], model.encoder)
-        limit = longest_input(self.network)
-        room = [min(decoding.max_new_tokens, limit - len(prompt)) for prompt in questions]
-        # (prompt, reply, room in tokens, random numbers) of those that still speak
-        self.speaking = [each for each in zip(questions, replies, room, randoms, strict=True) if each[2] > 0]
         self.pad_id = model.encoder.special_ids()["pad_token_id"]
+        room = [reply_room(self.network, len(prompt), decoding, len(begun)) for prompt, begun, _ in asked]
+        answered = [row for row in range(len(asked)) if room[row] > 0]
+        self.asked = [asked[row] for row in answered]
+        # (reply, room in tokens, random numbers) of those that still speak
+        self.speaking = [(asked[row][2], room[row], randoms[row]) for row in answered]
 
     @torch.inference_mode()
     def run(self) -> None:
-        ids, mask = self._padded()
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)
-        cache = DynamicCache(config=self.network.config)
-        while self.speaking:
-            logits = self.network(
-                ids,
-                attention_mask=mask,
-                position_ids=positions,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            ).logits
-            kept = self._say(self._choose(logits[:, -1].float().cpu()))
-            if len(kept) < len(mask) and kept:
-                cache.batch_select_indices(torch.tensor(kept, device=mask.device))
-            mask = torch.cat([mask[kept], mask.new_ones(len(kept), 1)], dim=1)
-            positions = positions[kept, -1:] + 1
-            ids = torch.tensor([reply.ids[-1:] for _, reply, _, _ in self.speaking], device=mask.device)
+        if not self.speaking:
+            return
+        prompts, begun, _ = zip(*self.asked, strict=True)
+        rows = make_rows(self.network, prompts, begun, self.pad_id)
+        kept = self._say(self._choose(rows.first()))
+        while kept:
+            if len(kept) < len(self.asked):
+                rows.keep(kept)
+            self.asked = [self.asked[row] for row in kept]
+            kept = self._say(self._choose(rows.after([reply.ids[-1] for reply, *_ in self.speaking])))
 
-    def _padded(self) -> tuple[Tensor, Tensor]:
-        """(batch, length) ids and the mask of those that are no padding."""
-        width = max((len(prompt) for prompt, *_ in self.speaking), default=0)
-        ids = torch.full((len(self.speaking), width), self.pad_id)
-        for row, (prompt, *_) in enumerate(self.speaking):
-            ids[row, width - len(prompt) :] = torch.tensor(prompt)
-        lengths = torch.tensor([[len(prompt)] for prompt, *_ in self.speaking]).reshape(-1, 1)
-        mask = (torch.arange(width) >= width - lengths).long()
-        return ids.to(self.network.device), mask.to(self.network.device)
+    def search(self) -> None:
+        """The same by beam search, one reply after another."""
+        rules = {"forbidden": self.forbidden, "processors": self.processors}
+        for (prompt, _, reply), (_, room, _) in zip(self.asked, self.speaking, strict=True):
+            found = beam_search(self.network, self.encoder, prompt, beams=self.decoding.beams, room=room, **rules)
+            reply.finished = found[-1:] == [self.end_id]
+            reply.ids = [token for token in found if token != self.end_id]
 
     def _choose(self, logits: Tensor) -> list[int]:
         """(batch, vocabulary) logits → the next token of each reply."""
-        said = torch.tensor([reply.ids for _, reply, _, _ in self.speaking], dtype=torch.long)
+        said = torch.tensor([reply.ids for reply, *_ in self.speaking], dtype=torch.long)
         logits[:, self.forbidden[0 if said.shape[1] else 1]] = -torch.inf
         scores = self.processors(said, logits)
-        if self.decoding.greedy:
-            return [int(token) for token in scores.argmax(-1)]
-        shares = scores.softmax(-1)
-        return [
-            int(torch.multinomial(share, 1, generator=random))
-            for share, (_, _, _, random) in zip(shares, self.speaking, strict=True)
-        ]
+        return [choose(row, self.decoding, random) for row, (_, _, random) in zip(scores, self.speaking, strict=True)]
 
     def _say(self, tokens: Sequence[int]) -> list[int]:
         """Add a token to each reply; returns the rows that go on."""
         kept = []
-        for row, (token, (_, reply, room, _)) in enumerate(zip(tokens, self.speaking, strict=True)):
+        for row, (token, (reply, room, _)) in enumerate(zip(tokens, self.speaking, strict=True)):
             reply.finished = token == self.end_id
             if not reply.finished:
                 reply.ids.append(token)

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -11,11 +12,12 @@ from yuhee.bundle import Model
 from yuhee.data.dialogue import Dialogue, windows
 from yuhee.data.encoding.encoder import ReplyEncoder
 from yuhee.data.encoding.marked import lost_characters
-from yuhee.data.encoding.reply_example import Example, Kind
-from yuhee.models.losses import next_token_nll
+from yuhee.data.encoding.reply_example import IGNORE
+from yuhee.models.likelihood import reply_nll
 from yuhee.models.metrics import LOST_CHARACTER_BITS
 
 TOKENS = 4096  # in a batch, padding included
+_Reply = tuple[list[int], float]  # ids with their end, nats
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +59,20 @@ def _learned(dialogue: Dialogue) -> list[int]:
 
 
 def _score_whole(model: Model, dialogues: Sequence[Dialogue], title: str) -> list[dict[int, Scored]]:
-    examples = model.encoder.encode(dialogues)
-    scores: list[dict[int, Scored]] = [{} for _ in dialogues]
+    # named by their places, for an encoder makes any number of examples of a dialogue
+    examples = model.encoder.encode([replace(dialogue, id=str(place)) for place, dialogue in enumerate(dialogues)])
+    replies: list[list[_Reply]] = [[] for _ in examples]
+    lengths = [max(len(example.input_ids), len(example.labels)) for example in examples]
     with tqdm(total=len(examples), desc=title, unit="대화", delay=2, leave=False) as bar:
-        for rows in by_tokens([len(example.input_ids) for example in examples], TOKENS):
+        for rows in by_tokens(lengths, TOKENS):
             nll = _nll(model, [examples[row] for row in rows])
             for row in rows:
-                scores[row] = _of_replies(model.encoder, dialogues[row], examples[row], nll)
+                replies[row] = _of_replies(model.encoder, examples[row], nll)
             bar.update(len(rows))
-    return scores
+    of_dialogues: list[list[_Reply]] = [[] for _ in dialogues]
+    for example, found in zip(examples, replies, strict=True):
+        of_dialogues[int(example.id)] += found
+    return [_scored(model.encoder, *each) for each in zip(dialogues, of_dialogues, strict=True)]
 
 
 def by_tokens(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
@@ -78,28 +85,32 @@ def by_tokens(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
 
 
 @torch.inference_mode()
-def _nll(model: Model, examples: Sequence[Example]) -> Iterator[float]:
+def _nll(model: Model, examples: Sequence[Any]) -> Iterator[float]:
     """Nats of the labelled tokens, example by example."""
-    network = model.network
     batch = model.encoder.collate()(examples)
-    input_ids, labels = batch["input_ids"].to(network.device), batch["labels"].to(network.device)
-    states = network.base_model(input_ids, use_cache=False).last_hidden_state
-    nll: list[float] = next_token_nll(states, labels, network.get_output_embeddings()).tolist()
+    device = model.network.device
+    on_device = {name: value.to(device) for name, value in batch.items() if isinstance(value, torch.Tensor)}
+    nll: list[float] = reply_nll(model.network, on_device).tolist()
     return iter(nll)
 
 
-def _of_replies(encoder: ReplyEncoder, dialogue: Dialogue, example: Example, nll: Iterator[float]) -> dict[int, Scored]:
+def _of_replies(encoder: ReplyEncoder, example: Any, nll: Iterator[float]) -> list[_Reply]:
     """Share an example's nats out to its replies, taking them from `nll`."""
-    replies: list[tuple[list[int], float]] = []
+    replies: list[_Reply] = []
     ids: list[int] = []
     nats = 0.0
-    for token, kind in zip(example.input_ids[1:], example.kinds[1:], strict=True):  # nothing predicts the first token
-        if kind == Kind.REPLY:
+    for token in example.labels[1:]:  # nothing predicts the first token
+        if token != IGNORE:
             ids.append(token)
             nats += next(nll)
             if token == encoder.end_id:
                 replies.append((ids, nats))
                 ids, nats = [], 0.0
+    return replies
+
+
+def _scored(encoder: ReplyEncoder, dialogue: Dialogue, replies: Sequence[_Reply]) -> dict[int, Scored]:
+    """Index of a turn → its score."""
     learned = _learned(dialogue)
     # long dialogues lose their oldest turns, so what is kept are the last ones
     return {

@@ -97,8 +97,7 @@ def _complete(run: Run, asked: Sequence[Asked], seed: int) -> tuple[int, list[As
             break
     each = list(begun.values())
     shown = prompts(run.companion, [one for one, _ in each], PLAIN)
-    starts = [prompt + ids[:PREFIX] for prompt, (_, ids) in zip(shown, each, strict=True)]
-    replies = generate(run.companion.model, starts, PLAIN)
+    replies = generate(run.companion.model, shown, PLAIN, begun=[ids[:PREFIX] for _, ids in each])
     hits = [
         one for (one, ids), reply in zip(each, replies, strict=True) if reply.finished and reply.ids == ids[PREFIX:]
     ]

@@ -27,7 +27,7 @@ class SeenToken:
     Attributes:
         text: readable, with `␣` for a space.
         kind: what it is to the loss.
-        probability: that the model gives it after all before it; None for the first.
+        probability: that the model gives it after all before it; None for the first, and for what it only reads.
     """
 
     text: str
@@ -36,15 +36,22 @@ class SeenToken:
 
 
 def seen_tokens(model: Model, dialogue: Dialogue) -> list[SeenToken]:
-    """A dialogue, encoded as for training, with the model's probability for each token."""
-    [example] = model.encoder.encode([dialogue])
-    ids = torch.tensor([example.input_ids], device=model.network.device)
+    """A dialogue, encoded as for training, with the model's probability for each token.
+
+    Where each reply is an example of its own, it is the last one's.
+    """
+    example = model.encoder.encode([dialogue])[-1]
+    batch = model.encoder.collate()([example])
+    names = ("input_ids", "attention_mask", "decoder_input_ids")
+    inputs = {name: batch[name].to(model.network.device) for name in names if name in batch}
+    written = inputs.get("decoder_input_ids", inputs["input_ids"])
     with torch.inference_mode():
-        likely = model.network(ids).logits[0, :-1].float().softmax(-1).gather(1, ids[0, 1:, None])
-    probabilities = [None, *likely.flatten().tolist()]
+        logits = model.network(**inputs).logits[0, :-1].float()
+    likely = logits.softmax(-1).gather(1, written[0, 1:, None]).flatten().tolist()
+    probabilities = [*[None] * (len(example.pieces) - len(likely)), *likely]
     return [
-        SeenToken(_text(model.encoder.tokenizer.id_to_token(token) or ""), Kind(kind), probability)
-        for token, kind, probability in zip(example.input_ids, example.kinds, probabilities, strict=True)
+        SeenToken(_text(model.encoder.tokenizer.id_to_token(token) or ""), kind, probability)
+        for (token, kind), probability in zip(example.pieces, probabilities, strict=True)
     ]
 
 

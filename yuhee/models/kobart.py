@@ -11,12 +11,12 @@ from yuhee.data.config import DataConfig
 from yuhee.data.encoding.seq2seq import Seq2SeqBatch, Seq2SeqEncoder
 from yuhee.data.encoding.tokenizer import train_tokenizer
 from yuhee.data.splits import Split
-from yuhee.errors import UserError
 from yuhee.models.family import Family, Objective
 from yuhee.models.family_config import FamilyConfig
 from yuhee.models.likelihood import reply_nll
 from yuhee.models.losses import weighted_nll
 from yuhee.models.metrics import ReplyTotals
+from yuhee.models.positions import check_length
 from yuhee.models.pretrained import check_vocabulary, load_network, load_tokenizer
 from yuhee.models.random_network import random_network
 from yuhee.models.tied import projection_matrix
@@ -105,11 +105,7 @@ def bart(config: FamilyConfig, encoder: Any) -> PreTrainedModel:
         if ids["vocab_size"] > network.get_input_embeddings().num_embeddings:
             network.resize_token_embeddings(ids["vocab_size"])
         network.config.update({name: value for name, value in ids.items() if name != "vocab_size"})
-    limit = network.config.max_position_embeddings
-    if encoder.max_length > limit:
-        raise UserError(
-            f"data.max_length={encoder.max_length}: 이 모델은 {limit} 토큰까지만 읽습니다. data.max_length를 줄여 주세요."
-        )
+    check_length(network, encoder.max_length)
     return network
 
 

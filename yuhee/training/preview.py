@@ -1,15 +1,16 @@
 """`yuhee show`: encoded examples, coloured by what the loss does with each token."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from yuhee.chat.terminal import printable
 from yuhee.data.dialogue import Dialogue
-from yuhee.data.encoding.causal_lm import CausalLMEncoder
+from yuhee.data.encoding.encoder import ReplyEncoder
 from yuhee.data.encoding.labelled import LabelEncoder
-from yuhee.data.encoding.reply_example import Example, Kind
+from yuhee.data.encoding.reply_example import Kind
 from yuhee.data.encoding.tokenizer import readable
 from yuhee.data.splits import split
 from yuhee.training.config import parse_config
@@ -41,15 +42,15 @@ def print_examples(overrides: Sequence[str], count: int) -> None:
     console.print(Text("  ").join(Text(name, style=style) for name, style in legend.values()))
     for example in encoder.encode(parts.train[:count]):
         console.print()
-        console.print(Text(f"{example.id} · {len(example.input_ids)} 토큰 · 답 {example.characters}자", style="bold"))
+        console.print(Text(f"{example.id} · {len(example.pieces)} 토큰 · 답 {example.characters}자", style="bold"))
         console.print(_coloured(encoder, example), soft_wrap=True)
 
 
-def _coloured(encoder: CausalLMEncoder, example: Example) -> Text:
+def _coloured(encoder: ReplyEncoder, example: Any) -> Text:
     line = Text()
-    for token, kind in zip(example.input_ids, example.kinds, strict=True):
+    for token, kind in example.pieces:
         piece = printable(readable(encoder.tokenizer.id_to_token(token) or ""))
-        line.append(piece, style=STYLES[Kind(kind)][1])
+        line.append(piece, style=STYLES[kind][1])
         line.append("│", style="dim")
     return line
 

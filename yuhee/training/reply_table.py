@@ -6,7 +6,8 @@ import pytorch_lightning as pl
 from pytorch_lightning.trainer.states import TrainerFn
 from torch.distributed.fsdp import FSDPModule
 
-from yuhee.chat.engine import Decoding, Engine
+from yuhee.chat.engine import Decoding
+from yuhee.chat.selection import torch_engine
 from yuhee.chat.session import Memory, Session
 from yuhee.data.dialogue import Turn
 from yuhee.training.wandb_run import WandbRun
@@ -38,7 +39,7 @@ class ReplyTable(pl.Callback):
             return
         if isinstance(pl_module, FSDPModule):  # one process alone cannot speak with its share of the weights
             return
-        engine = Engine(pl_module.network, pl_module.encoder)  # type: ignore[arg-type]
+        engine = torch_engine(pl_module.network, pl_module.encoder)  # type: ignore[arg-type]
         for prompt in self.tracker.prompts:
             session = Session(engine, pl_module.encoder, Memory(0, engine.max_positions))  # type: ignore[arg-type]
             reply = "".join(session.say(Turn("user", prompt), GREEDY, seed=0))

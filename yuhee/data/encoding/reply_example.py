@@ -67,6 +67,11 @@ class Example:
         """(length,) the token id where a reply is learned, −100 elsewhere; not shifted."""
         return [token if kind == Kind.REPLY else -100 for token, kind in zip(self.input_ids, self.kinds, strict=True)]
 
+    @property
+    def pieces(self) -> list[tuple[int, Kind]]:
+        """Tokens with what the loss does with each."""
+        return [(token, Kind(kind)) for token, kind in zip(self.input_ids, self.kinds, strict=True)]
+
 
 class Batch(TypedDict):
     """A padded batch.

@@ -72,6 +72,17 @@ class Seq2SeqExample:
     }
     row: ClassVar[type[Seq2SeqRow]] = Seq2SeqRow
 
+    @property
+    def labels(self) -> list[int]:
+        """(1 + reply,) what is learned of the token that starts every reply and of the reply; not shifted."""
+        return [IGNORE, *self.reply_ids]
+
+    @property
+    def pieces(self) -> list[tuple[int, Kind]]:
+        """Tokens with what the loss does with each, in the order in which people read them."""
+        read = [(token, Kind(kind)) for token, kind in zip(self.input_ids, self.kinds, strict=True)]
+        return [*read, *((token, Kind.REPLY) for token in self.reply_ids)]
+
 
 class Seq2SeqBatch(TypedDict):
     """A padded batch.
@@ -224,8 +235,8 @@ class Seq2SeqEncoder(MarkedEncoder):
         max_length: int | None = None,
         spoken: Sequence[Sequence[int] | None] = (),
     ) -> list[int]:
-        """Ids of what is read before a reply, trimmed as in training to `max_length` tokens."""
-        return self._read(self._encode_turns(turns), max_length or self.max_length)[0]
+        """Ids of what is read before a reply, trimmed as in training, to at most `max_length` tokens."""
+        return self._read(self._encode_turns(turns), min(max_length or self.max_length, self.max_length))[0]
 
     def _example(self, name: str, before: Sequence[EncodedTurn], reply: EncodedTurn) -> Seq2SeqExample:
         input_ids, kinds, dropped, cut = self._read(before, self.max_length)
