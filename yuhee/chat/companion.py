@@ -12,6 +12,7 @@ from yuhee.chat.engine import Decoding, ReplyEngine, check_seed
 from yuhee.chat.selection import EngineName, engine_named, make_engine
 from yuhee.chat.session import Memory, Session
 from yuhee.data.dialogue import Turn
+from yuhee.data.encoding.encoder import writes_replies
 from yuhee.errors import UserError
 
 NO_CLASSES = "이 모델은 대답할 뿐 감정을 가려내지 않습니다. model=emotion_roberta 나 model=emotion_linear 로 학습한 모델을 여세요."
@@ -35,7 +36,7 @@ def load(path: str | Path, engine: str = "auto") -> "Companion | Classifier":
     model = bundle.load(path)
     if model.encoder.task == "text-classification":
         return Classifier(model)
-    if not model.network.can_generate():
+    if not writes_replies(model.encoder):
         raise UserError(
             f"{path}: 글을 익히기만 한 모델이라 이야기하지도 감정을 가려내지도 못합니다. "
             "model.pretrained에 이 폴더를 주어 이어서 학습해 주세요."

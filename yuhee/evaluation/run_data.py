@@ -16,6 +16,7 @@ from yuhee.bundle import Model, load
 from yuhee.chat.companion import Companion
 from yuhee.data.config import DataConfig
 from yuhee.data.corpus import Corpus
+from yuhee.data.encoding.encoder import writes_replies
 from yuhee.data.few_shot import few_labels
 from yuhee.data.splits import Split, split
 from yuhee.errors import UserError
@@ -49,7 +50,7 @@ class Run:
         Raises:
             UserError: it does not write replies.
         """
-        if not self.model.network.can_generate():
+        if not writes_replies(self.model.encoder):
             raise UserError(
                 f"{self.folder}: 답을 쓰지 않는 모델이라 잴 답이 없습니다. 그 실행의 metrics.json을 보세요."
             )

@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -45,14 +46,11 @@ class CausalLM(Family):
     @staticmethod
     def make_encoder(config: CausalLMConfig, data: DataConfig, split: Split) -> CausalLMEncoder:
         """The encoder for this model, with the checkpoint's tokenizer or one trained on the training split."""
-        place = config.tokenizer or config.pretrained
-        if place is not None:
-            tokenizer = load_tokenizer(place, "model.tokenizer" if config.tokenizer else "model.pretrained")
-        else:
-            texts = (turn.text for dialogue in split.train for turn in dialogue.turns)
-            tokenizer = train_tokenizer(texts, config.vocab_size or 0)
         return CausalLMEncoder(
-            tokenizer, max_length=data.max_length, emotion=data.emotion, punctuation=data.normalize.punctuation
+            marker_tokenizer(config, split),
+            max_length=data.max_length,
+            emotion=data.emotion,
+            punctuation=data.normalize.punctuation,
         )
 
     @classmethod
@@ -145,6 +143,15 @@ class CausalLM(Family):
         is_word &= ids != self.encoder.end_id
         dropped = torch.rand(ids.shape, device=ids.device) < self.config.token_dropout
         return ids.masked_fill(is_word & dropped, self.encoder.markers[MASK])
+
+
+def marker_tokenizer(config: CausalLMConfig, split: Split) -> Tokenizer:
+    """The checkpoint's tokenizer, or one trained on the training split."""
+    place = config.tokenizer or config.pretrained
+    if place is not None:
+        return load_tokenizer(place, "model.tokenizer" if config.tokenizer else "model.pretrained")
+    texts = (turn.text for dialogue in split.train for turn in dialogue.turns)
+    return train_tokenizer(texts, config.vocab_size or 0)
 
 
 def _totals(nll: float, tokens: int, batch: Batch) -> ReplyTotals:

@@ -56,6 +56,7 @@ class Family(pl.LightningModule):
         facts: plain values about data and licence that travel with every checkpoint.
 
     Attributes:
+        starts: the model that goes on from its bundles, as `train.py` takes it, where they are good for nothing else.
         optimizable: figures that `optimized_metric` may name, lower is better.
         epoch: sums over the steps of the current epoch.
         step_figures: of the last optimizer step.
@@ -63,6 +64,7 @@ class Family(pl.LightningModule):
 
     Config: ClassVar[type[Section]]
     family: ClassVar[str]
+    starts: ClassVar[str | None] = None
     optimizable: ClassVar[tuple[str, ...]] = (
         "val/bpc",
         "val/loss",

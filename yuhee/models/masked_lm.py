@@ -122,6 +122,7 @@ class MaskedLM(Family):
 
     Config = MaskedLMConfig
     family = "masked_lm"
+    starts = "emotion_roberta"
     optimizable = ("val/loss", "val/ppl", "train/objective", "train/loss", "train/ppl")
     encoder: MaskedTextEncoder
 

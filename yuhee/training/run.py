@@ -26,6 +26,7 @@ from yuhee.data.canaries import Canary, make_canaries, plant
 from yuhee.data.corpus import Corpus
 from yuhee.data.datamodule import DialogueDataModule
 from yuhee.data.digests import most_replies
+from yuhee.data.encoding.encoder import writes_replies
 from yuhee.data.few_shot import few_labels
 from yuhee.data.report import PRIVACY
 from yuhee.data.report_view import report_table, save_page
@@ -112,7 +113,7 @@ class _Run:
         checkpoints = Checkpoints(self.folder / "checkpoints", every_n_steps, self.config.optimized_metric)
         steps = StepFigures()
         trackers = self._start_loggers(resume, private=facts["privacy"] != "public")
-        tables = map(ReplyTable, trackers if module.network.can_generate() else [])
+        tables = map(ReplyTable, trackers if writes_replies(data.encoder) else [])
         trainer = self._trainer([checkpoints, steps, *tables, *self.callbacks])
         module.prepare(data, self.folder, trainer.strategy.root_device)
         with checkpoints.signals():

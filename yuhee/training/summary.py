@@ -39,9 +39,9 @@ def print_summary(result: TrainResult) -> None:
         if key in result.metrics:
             figures.add_row(name, f"{result.metrics[key]:.3f}")
     console.print(figures)
-    if result.module.encoder.task == "fill-mask":
+    if result.module.starts:
         place = os.path.relpath(result.bundle)
-        console.print(Text(f"여기서 시작하려면: python train.py model=emotion_roberta model.pretrained={place}"))
+        console.print(Text(f"여기서 시작하려면: python train.py model={result.module.starts} model.pretrained={place}"))
         return
     loaded = load(result.bundle)
     if isinstance(loaded, Classifier):

@@ -116,6 +116,11 @@ class ReplyEncoder(Encoder, Protocol):
         """The ids up to a last run of tokens which may yet grow into another character."""
 
 
+def writes_replies(encoder: Any) -> bool:
+    """Whether an encoder is a `ReplyEncoder`."""
+    return hasattr(encoder, "prompt")
+
+
 def encoder_class(kind: str) -> type[Encoder]:
     """The encoder of that name.
 
