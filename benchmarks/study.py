@@ -32,6 +32,7 @@ class Job:
         original: folder of the run whose corpus, architecture and time the original recipe gets instead.
         folder: of the run.
         needs: folders of runs that have to be finished before.
+        evaluate: whether it is a model to ask.
     """
 
     row: str
@@ -40,6 +41,7 @@ class Job:
     original: Path | None
     folder: Path
     needs: tuple[Path, ...] = ()
+    evaluate: bool = True
 
     def do(self, threads: int) -> None:
         """Train and evaluate, or go on where it was cut off, or do nothing where it is finished.
@@ -49,7 +51,8 @@ class Job:
         """
         if not (self.folder / "metrics.json").is_file():
             self._run(self._training(), threads)
-        if self.original is None and not (self.folder / "evaluation" / "metrics.json").is_file():
+        asked = self.evaluate and self.original is None
+        if asked and not (self.folder / "evaluation" / "metrics.json").is_file():
             self._run(["-m", "yuhee", "evaluate", str(self.folder)], threads)
 
     def _training(self) -> list[str]:
@@ -90,7 +93,7 @@ def _job(row: str, values: dict[str, Any], seed: int, folders: dict[str, Path]) 
     original = folders[values["original"]] if "original" in values else None
     needs = [*(folders[name] for name in needed), *([original] if original else [])]
     filled = [each.format_map(folders) if needed else each for each in overrides]
-    return Job(row, seed, filled, original, folders[row], tuple(needs))
+    return Job(row, seed, filled, original, folders[row], tuple(needs), values.get("evaluate", True))
 
 
 def main() -> None:

@@ -36,7 +36,8 @@ def test_every_row_of_the_study_is_a_configuration_that_exists(monkeypatch: pyte
     whole = study.read_study()
     made = study.jobs(whole, Path("root"), [])
     assert len(made) == len(whole["rows"]) * len(whole["seeds"])
-    assert {name for names in whole["tables"].values() for name in names} == set(whole["rows"])
+    shown = {name for name, row in whole["rows"].items() if row.get("evaluate", True)}
+    assert {name for names in whole["tables"].values() for name in names} == shown
     for job in made[: len(whole["rows"])]:
         assert job.original is None or job.original == Path("root/recipe_ours/seed=1")
         parse_config(compose_config(job.overrides))
@@ -65,7 +66,7 @@ def test_a_run_that_starts_from_another_waits_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = {
-        "first": {"title": "1", "overrides": ["data=sample"]},
+        "first": {"title": "1", "overrides": ["data=sample"], "evaluate": False},
         "second": {"title": "2", "overrides": ["model.pretrained={first}/bundle"]},
         "third": {"title": "3", "original": "first"},
     }
@@ -83,6 +84,7 @@ def test_a_run_that_starts_from_another_waits_for_it(
     )
     study.main()
     assert "data=sample" in ended[0]
+    assert not any("evaluate" in command and "first" in command for command in ended)
     assert any(f"model.pretrained={tmp_path}/first/seed=1/bundle" in command for command in ended[1:])
 
 
