@@ -31,9 +31,7 @@ def test_every_token_is_learned_once_behind_the_one_before(tiny_tokenizer: Token
         assert all(len(piece.input_ids) <= max_length for piece in pieces)
         learned = [token for piece in pieces for token in piece.labels if token != -100]
         assert learned == [id_ for turn in talk.turns for id_ in [*encoder.turn_ids(_as_reply(turn))[1:]]]
-        assert all(
-            after.input_ids[0] == before.input_ids[-1] for before, after in itertools.pairwise(pieces)
-        )
+        assert all(after.input_ids[0] == before.input_ids[-1] for before, after in itertools.pairwise(pieces))
         assert all(piece.kinds[0] == Kind.UNLEARNED for piece in pieces)
         assert pieces[0].input_ids[0] == encoder.end_id
         assert sum(piece.characters for piece in pieces) == sum(len(turn.text) + 1 for turn in talk.turns)

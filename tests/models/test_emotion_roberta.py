@@ -1,6 +1,8 @@
 """Emotion classifiers: what they minimise, what checkpoints they start from, and a whole run of one."""
 
 import json
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from transformers import (
     BertForMaskedLM,
     GPT2Config,
     GPT2LMHeadModel,
+    RobertaConfig,
+    RobertaForMaskedLM,
     pipeline,
 )
 
@@ -228,3 +232,24 @@ def test_a_causal_networks_checkpoint_classifies_too(tmp_path: Path) -> None:
     small = module(encoder(), from_scratch=False, pretrained=str(tmp_path)).eval()
     small.scale_logits(0.5)
     assert small(encoder().collate()(encoder().read(["슬퍼"]))["inputs"]).shape == (1, 3)
+
+
+def test_the_default_checkpoint_is_taken_by_its_id_from_what_the_hub_client_has_kept(
+    run: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    """The layout of klue/roberta-small: RoBERTa's network, BERT's tokens, positions behind the padding's id."""
+    kept = tmp_path / "hf" / "hub" / "models--klue--roberta-small"
+    snapshot = kept / "snapshots" / ("0" * 40)
+    ids = {"bos_token_id": 2, "eos_token_id": 3, "pad_token_id": 0, "vocab_size": encoder().special_ids()["vocab_size"]}
+    shape = {**NETWORK, "max_position_embeddings": 40, "type_vocab_size": 1}
+    RobertaForMaskedLM(RobertaConfig(**shape, **ids)).save_pretrained(snapshot)
+    (snapshot / "tokenizer.json").write_text(wordpiece().to_str(), encoding="utf-8")
+    (kept / "refs").mkdir()
+    (kept / "refs" / "main").write_text("0" * 40)
+    corpus = write_corpus(tmp_path / "corpus.jsonl")
+    common = ("model=emotion_roberta", "data=chat_jsonl", f"data.path={corpus}", "data.max_length=39")
+    offline = {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1"}
+    result = run("train.py", *common, "trainer.max_steps=1", **offline)
+    assert result.returncode == 0, result.stderr
+    [facts] = [json.loads(file.read_text(encoding="utf-8")) for file in Path("outputs").glob("*/*/bundle/yuhee.json")]
+    assert (facts["pretrained"], facts["licence"], facts["private"]) == ("klue/roberta-small", "other", False)
