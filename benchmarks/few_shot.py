@@ -61,6 +61,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[], help="rows of few_shot.yaml")
     parser.add_argument("--sizes", nargs="*", type=int, help="labelled messages of each class")
     parser.add_argument("--seeds", nargs="*", type=int)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--root", type=Path, default=ROOT / "outputs" / "few_shot")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "few_shot.md")
     parser.add_argument("more", nargs="*", metavar="key=value", help="for all runs")
@@ -70,7 +71,7 @@ def main() -> None:
     failed = []
     for cell in cells(study, arguments.root.resolve(), arguments.only, arguments.more):
         try:
-            cell.do(os.cpu_count() or 1)
+            cell.do(arguments.threads)
         except subprocess.CalledProcessError:
             failed.append(str(cell.folder))
         print(f"{cell.row} seed {cell.seed}: {'failed' if str(cell.folder) in failed else 'done'}", flush=True)

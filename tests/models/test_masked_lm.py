@@ -12,7 +12,7 @@ import pytest
 import torch
 from transformers import pipeline
 
-from tests.conftest import TEXTS, dialogue
+from tests.conftest import TEXTS, dialogue, one_sentence_error
 from tests.data.readers import wordpiece
 from tests.training.sweep_corpus import SMALL, write_corpus
 from yuhee.data.encoding.masked_text import MaskedTextEncoder, TextBatch
@@ -127,6 +127,9 @@ def test_pretraining_makes_a_bundle_that_plain_transformers_fills_masks_with(run
     assert {f"{part}/{name}" for part in ("train", "val", "test") for name in ("loss", "ppl", "accuracy")} <= set(
         figures
     )
+    assert "감정을 가려내지도 못합니다" in one_sentence_error(run("yuhee", "chat", str(folder)))
+    shown = run("yuhee", "show", *TINY, "-n", "1")
+    assert "</s>│" in shown.stdout
     fill = pipeline("fill-mask", model=str(folder / "bundle"))
     assert len(fill("질문 <mask>번")) == 5
 

@@ -9,7 +9,6 @@ from rich.text import Text
 from yuhee.chat.terminal import printable
 from yuhee.data.dialogue import Dialogue
 from yuhee.data.encoding.encoder import ReplyEncoder
-from yuhee.data.encoding.labelled import LabelEncoder
 from yuhee.data.encoding.reply_example import Kind
 from yuhee.data.encoding.tokenizer import readable
 from yuhee.data.splits import split
@@ -34,8 +33,8 @@ def print_examples(overrides: Sequence[str], count: int) -> None:
     parts = split(corpus.dialogues, **dict(config.data.split))
     encoder = config.family.make_encoder(config.model, config.data, parts)
     console = Console(highlight=False)
-    if encoder.task == "text-classification":
-        _print_labelled(console, encoder, parts.train[:count])
+    if encoder.task in ("text-classification", "fill-mask"):
+        _print_texts(console, encoder, parts.train[:count])
         return
     weight = getattr(config.model, "context_loss_weight", 0.0)
     legend = {**STYLES, Kind.CONTEXT: (f"맥락(무게 {weight:g})", STYLES[Kind.CONTEXT][1])}
@@ -55,11 +54,12 @@ def _coloured(encoder: ReplyEncoder, example: Any) -> Text:
     return line
 
 
-def _print_labelled(console: Console, encoder: LabelEncoder, dialogues: Sequence[Dialogue]) -> None:
+def _print_texts(console: Console, encoder: Any, dialogues: Sequence[Dialogue]) -> None:
     for example in encoder.encode(dialogues):
-        label = encoder.labels[example.label]  # type: ignore[attr-defined]
+        label = getattr(example, "label", -1)
+        emotion = f" · 감정 {encoder.labels[label]}" if label >= 0 else ""
         console.print()
-        console.print(Text(f"{example.id} · {len(example.input_ids)} 토큰 · 감정 {label}", style="bold"))  # type: ignore[attr-defined]
+        console.print(Text(f"{example.id} · {len(example.input_ids)} 토큰{emotion}", style="bold"))
         line = Text()
         for piece in encoder.pieces(example):
             line.append(printable(piece), style=STYLES[Kind.CONTEXT][1])

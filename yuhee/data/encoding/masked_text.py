@@ -14,7 +14,7 @@ from tokenizers import Encoding, Tokenizer
 from yuhee.data.dialogue import Dialogue
 from yuhee.data.encoding.labelled import padded
 from yuhee.data.encoding.special_tokens import ROLES, SpecialTokens, framing
-from yuhee.data.encoding.tokenizer import parse_tokenizer, save_tokenizer
+from yuhee.data.encoding.tokenizer import parse_tokenizer, readable, save_tokenizer
 from yuhee.errors import UserError
 
 
@@ -138,6 +138,10 @@ class MaskedTextEncoder:
             for (name, text), encoding in zip(turns, encodings, strict=True)
             for piece in (encoding, *encoding.overflowing)
         ]
+
+    def pieces(self, example: TextExample) -> list[str]:
+        """The tokens of an example as text."""
+        return [readable(self.tokenizer.id_to_token(token) or "") for token in example.input_ids]
 
     def collate(self, *, packing: bool = False) -> Callable[[Sequence[Any]], TextBatch]:
         """What makes a batch of examples.
