@@ -329,6 +329,6 @@ def _quieten() -> None:
     """Leave the terminal to what a user can act upon."""
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "lightning", "httpx"):
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "lightning", "httpx", "huggingface_hub"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric|torch\.optim\.lr_scheduler")
