@@ -44,6 +44,8 @@ counsellor, and it makes mistakes.""",
     "text-classification": """\
 A classifier trained with yuhee: it tells from a Korean message what its writer may feel. It goes by words alone, knows
 the labels {labels} and no others, and makes mistakes: nothing that matters to a person should hang on it.""",
+    "text": """\
+A network trained with yuhee on plain Korean text. It has learned no replies and is meant to be trained on.""",
     "fill-mask": """\
 A masked language model trained with yuhee on plain Korean text: it guesses hidden words, and is meant to be trained on.""",
 }
@@ -69,6 +71,11 @@ import yuhee
 
 yuhee.load("path/to/this/folder").classify("오늘 너무 힘들었어")
 ```
+""",
+    "text": """\
+Bits per character (`bpc`) are over the text that was learned, whoever says it, lost characters charged with 20 bits each.
+
+    python train.py model={starts} model.pretrained=path/to/this/folder
 """,
     "fill-mask": """\
 `loss` and `accuracy` are over the hidden words, 15 % of them unless the configuration says otherwise.
@@ -109,14 +116,15 @@ def model_card(facts: Mapping[str, Any]) -> str:
     figures = [
         f"| {name} | {value:.4g} |" for name, value in facts["figures"].items() if isinstance(value, int | float)
     ]
-    task = facts.get("task", "text-generation")
+    task, starts = facts.get("task", "text-generation"), facts.get("starts")
+    kind = "text" if starts and task != "fill-mask" else task
     return _CARD.format(
         terms=terms,
         task=task,
-        purpose=_PURPOSE.get(task, _PURPOSE["text-generation"]).format(
+        purpose=_PURPOSE.get(kind, _PURPOSE["text-generation"]).format(
             labels=", ".join(facts.get("emotion_labels", []))
         ),
-        use=_USE.get(task, _USE["text-generation"]),
+        use=_USE.get(kind, _USE["text-generation"]).replace("{starts}", str(starts)),
         title=f"{facts['model']} · {facts['corpus']}",
         pretrained=facts["pretrained"] or "random weights",
         corpus=facts["corpus"],

@@ -15,7 +15,8 @@ from tests.data.test_markers import conversations, hostile_texts
 from yuhee.data.dialogue import Dialogue, Turn, windows
 from yuhee.data.encoding.causal_lm import CausalLMEncoder
 from yuhee.data.encoding.encoder import encoder_class
-from yuhee.data.encoding.seq2seq import Seq2SeqEncoder, Seq2SeqExample
+from yuhee.data.encoding.seq2seq import Seq2SeqEncoder
+from yuhee.data.encoding.seq2seq_example import Seq2SeqExample
 from yuhee.data.encoding.tokenizer import parse_tokenizer
 from yuhee.errors import UserError
 

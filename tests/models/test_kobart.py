@@ -11,7 +11,8 @@ from torch.nn.functional import cross_entropy
 
 from tests.conftest import dialogue, small_bart, small_module
 from yuhee.data.encoding.causal_lm import CausalLMEncoder
-from yuhee.data.encoding.seq2seq import Seq2SeqBatch, Seq2SeqEncoder
+from yuhee.data.encoding.seq2seq import Seq2SeqEncoder
+from yuhee.data.encoding.seq2seq_example import Seq2SeqBatch
 from yuhee.errors import UserError
 from yuhee.models.kobart import KoBART
 

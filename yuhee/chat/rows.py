@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, EncoderDecoderCache, PreTrainedModel
 
-from yuhee.data.encoding.seq2seq import padded
+from yuhee.data.encoding.seq2seq_example import padded
 
 
 class Rows(Protocol):

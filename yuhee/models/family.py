@@ -201,6 +201,7 @@ class Family(pl.LightningModule):
         return {
             "format": CHECKPOINT_FORMAT,
             "family": self.family,
+            "starts": self.starts,
             "task": self.encoder.task,
             "network": json.loads(self.network.config.to_json_string(use_diff=False)),
             "tokenizer": self.encoder.vocabulary,

@@ -1,14 +1,16 @@
 """Encoder-decoder networks (KoBART, the same architecture from scratch) that learn the replies of dialogues."""
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 from pydantic import Field
+from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from yuhee.data.config import DataConfig
-from yuhee.data.encoding.seq2seq import Seq2SeqBatch, Seq2SeqEncoder
+from yuhee.data.encoding.seq2seq import BARTEncoder, Seq2SeqEncoder
+from yuhee.data.encoding.seq2seq_example import Seq2SeqBatch
 from yuhee.data.encoding.tokenizer import train_tokenizer
 from yuhee.data.splits import Split
 from yuhee.models.family import Family, Objective
@@ -39,7 +41,7 @@ class KoBART(Family):
 
     Config = KoBARTConfig
     family = "kobart"
-    encoder: Seq2SeqEncoder
+    encoder: Any  # a `BARTEncoder`
 
     def new_totals(self) -> ReplyTotals:
         return ReplyTotals()
@@ -47,18 +49,15 @@ class KoBART(Family):
     @staticmethod
     def make_encoder(config: KoBARTConfig, data: DataConfig, split: Split) -> Seq2SeqEncoder:
         """The encoder for this model, with the checkpoint's tokenizer or one trained on the training split."""
-        place = config.tokenizer or config.pretrained
-        if config.tokenizer or not config.from_scratch:
-            tokenizer = load_tokenizer(place or "", "model.tokenizer" if config.tokenizer else "model.pretrained")
-        else:
-            texts = (turn.text for dialogue in split.train for turn in dialogue.turns)
-            tokenizer = train_tokenizer(texts, config.vocab_size or 0)
         return Seq2SeqEncoder(
-            tokenizer, max_length=data.max_length, emotion=data.emotion, punctuation=data.normalize.punctuation
+            bart_tokenizer(config, split),
+            max_length=data.max_length,
+            emotion=data.emotion,
+            punctuation=data.normalize.punctuation,
         )
 
     @classmethod
-    def create(cls, config: KoBARTConfig, encoder: Seq2SeqEncoder, facts: dict[str, Any]) -> "KoBART":
+    def create(cls, config: KoBARTConfig, encoder: BARTEncoder, facts: dict[str, Any]) -> Self:
         """Load or initialise the network.
 
         Raises:
@@ -90,7 +89,20 @@ class KoBART(Family):
         )
 
 
-def bart(config: FamilyConfig, encoder: Any) -> PreTrainedModel:
+def bart_tokenizer(config: FamilyConfig, split: Split) -> Tokenizer:
+    """The checkpoint's tokenizer, or one trained on the training split.
+
+    Raises:
+        UserError: there is none, or it cannot be read.
+    """
+    if config.tokenizer:
+        return load_tokenizer(config.tokenizer, "model.tokenizer")
+    if not config.from_scratch:
+        return load_tokenizer(config.pretrained or "", "model.pretrained")
+    return train_tokenizer((turn.text for dialogue in split.train for turn in dialogue.turns), config.vocab_size or 0)
+
+
+def bart(config: FamilyConfig, encoder: BARTEncoder) -> PreTrainedModel:
     """A BART with the vocabulary and the special tokens of an encoder, from a checkpoint or with random weights.
 
     Raises:
