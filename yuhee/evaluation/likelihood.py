@@ -111,7 +111,7 @@ def _of_replies(encoder: ReplyEncoder, example: Any, nll: Iterator[float]) -> li
 
 def _scored(encoder: ReplyEncoder, dialogue: Dialogue, replies: Sequence[_Reply]) -> dict[int, Scored]:
     """Index of a turn → its score."""
-    learned = _learned(dialogue)
+    learned = encoder.learned(dialogue.turns)
     # long dialogues lose their oldest turns, so what is kept are the last ones
     return {
         place: Scored(

@@ -185,10 +185,7 @@ class ChatLMEncoder:
         replies = self._replies(dialogue.turns)
         if not replies:
             return []
-        return self._together(dialogue, replies) or [
-            self._by_itself(dialogue, reply, f"{dialogue.id}#{number}" if len(replies) > 1 else dialogue.id)
-            for number, reply in enumerate(replies)
-        ]
+        return self._together(dialogue, replies) or [self._by_itself(dialogue, reply) for reply in replies]
 
     def _replies(self, turns: Sequence[Turn]) -> list[_Reply]:
         """The learned replies. Where roles must alternate, replies in a row are one, and learned if all of them are."""
@@ -229,7 +226,7 @@ class ChatLMEncoder:
             replies = [_Reply(start - gone, end - gone) for start, end in replies if start - gone >= first]
             turns, dropped = fewer, dropped + 1
 
-    def _by_itself(self, dialogue: Dialogue, reply: _Reply, name: str) -> Example:
+    def _by_itself(self, dialogue: Dialogue, reply: _Reply) -> Example:
         """An example of one reply behind its own prompt."""
         before, said = list(dialogue.turns[: reply.start]), list(dialogue.turns[reply.start : reply.end])
         dropped = cut_reply = 0
@@ -249,7 +246,9 @@ class ChatLMEncoder:
         cut = sum([all(turn is not own for own in dialogue.turns) for turn in before])
         kinds = [Kind.UNLEARNED] * (len(prompt) + begin) + [Kind.REPLY] * (len(words) - begin)
         figures = self._characters([_text(dialogue.turns, reply)], [words[begin:]])
-        return Example(name, prompt + words, list(map(int, kinds)), *figures, dropped, cut + cut_reply, cut_reply)
+        return Example(
+            dialogue.id, prompt + words, list(map(int, kinds)), *figures, dropped, cut + cut_reply, cut_reply
+        )
 
     def _alone(self, turns: Sequence[Turn], reply: _Reply) -> tuple[list[int], list[int], int]:
         """Ids of a reply's prompt, of the reply with its end, and how many of the latter the template itself writes."""
