@@ -11,7 +11,7 @@ import torch
 import transformers
 from safetensors import SafetensorError
 from safetensors.torch import load_model
-from transformers import AutoConfig, GenerationConfig, PreTrainedModel
+from transformers import CONFIG_MAPPING, AutoConfig, GenerationConfig, PreTrainedModel
 
 from yuhee.data.encoding.encoder import Encoder, encoder_class
 from yuhee.errors import UserError
@@ -180,6 +180,12 @@ def _network(config: dict[str, Any], encoder: type[Encoder]) -> PreTrainedModel:
     # what could name code: a custom class, or a kernel to fetch
     code = ("auto_map", "quantization_config", "attn_implementation", "_attn_implementation", "transformers_version")
     values = {key: value for key, value in config.items() if key not in code}
+    name = values.get("model_type")
+    if name is not None and name not in CONFIG_MAPPING:
+        raise UserError(
+            f"{name}: 체크포인트가 가져온 코드로만 열리는 모델인데, yuhee는 모델을 열 때 코드를 돌리지 않습니다. "
+            "transformers의 from_pretrained(…, trust_remote_code=True)로 여세요."
+        )
     auto = getattr(transformers, encoder.network)
     network: PreTrainedModel = auto.from_config(AutoConfig.for_model(**values), dtype=torch.float32)
     return network

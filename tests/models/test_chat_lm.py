@@ -88,6 +88,32 @@ def test_adapters_alone_learn_and_are_merged_into_a_plain_network(tmp_path: Path
     assert "yuhee.models.chat_lm" not in (tmp_path / "bundle" / "config.json").read_text()
 
 
+def test_adapters_beside_rounded_weights_are_merged_into_the_checkpoints_own(tmp_path: Path) -> None:
+    module = module_of(checkpoint(BY_NAME["qwen3"], tmp_path), lora={"r": 2})
+    own = {name: value.clone() for name, value in module.network.state_dict().items()}
+    with torch.no_grad():
+        for name, parameter in module.network.named_parameters():
+            if "lora_" in name:
+                parameter.normal_()
+            elif "q_proj" in name:
+                parameter.mul_(0.9)  # as if four bits had rounded it
+    learned = {name: value.clone() for name, value in module.network.state_dict().items() if "lora_" in name}
+    module.config = module.config.model_copy(update={"load_in_4bit": True})
+    merged = module.finished().get_parameter("model.layers.0.self_attn.q_proj.weight")
+    layer = "model.layers.0.self_attn.q_proj"
+    delta = learned[f"{layer}.lora_B.default.weight"] @ learned[f"{layer}.lora_A.default.weight"] * 32.0 / 2
+    torch.testing.assert_close(merged, own[f"{layer}.base_layer.weight"] + delta, atol=1e-4, rtol=1e-4)
+
+
+def test_a_bundle_that_needs_code_is_told_so(tmp_path: Path) -> None:
+    module = module_of(checkpoint(BY_NAME["llama3"], tmp_path / "llama"))
+    bundle.save_bundle(bundle.Model(module.finished(), module.encoder, module.description()), tmp_path / "bundle", {})
+    config = json.loads((tmp_path / "bundle" / "config.json").read_text())
+    (tmp_path / "bundle" / "config.json").write_text(json.dumps({**config, "model_type": "unheard_of"}))
+    with pytest.raises(UserError, match=r"unheard_of.*trust_remote_code"):
+        bundle.load(tmp_path / "bundle")
+
+
 def test_adapters_on_chosen_layers_of_gpt2s_kind(tmp_path: Path) -> None:
     folder = checkpoint(BY_NAME["polyglot"], tmp_path)
     module = module_of(folder, lora={"r": 2, "target": ["query_key_value"]})

@@ -79,9 +79,20 @@ class ChatLM(CausalLM):
         return {**super().description(), **lora}
 
     def finished(self) -> PreTrainedModel:
+        if self.config.load_in_4bit:
+            self.network = self._in_full()
         if self.config.lora.r:
             merge_lora(self.network)
         return super().finished()
+
+    def _in_full(self) -> PreTrainedModel:
+        """The checkpoint's own weights, not the rounded ones, with the adapters that were trained beside those."""
+        trusted = self.config.trust_remote_code is not None
+        network = load_network(self.config.pretrained or "", "model.pretrained", self.encoder.network, trusted=trusted)
+        add_lora(network, self.config.lora.model_dump())
+        adapters = {name: value for name, value in self.network.state_dict().items() if "lora_" in name}
+        network.load_state_dict(adapters, strict=False)
+        return network
 
 
 def _four_bits() -> BitsAndBytesConfig:

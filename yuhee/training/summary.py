@@ -43,6 +43,11 @@ def print_summary(result: TrainResult) -> None:
         place = os.path.relpath(result.bundle)
         console.print(Text(f"여기서 시작하려면: python train.py model={result.module.starts} model.pretrained={place}"))
         return
+    if type(result.module.network).__module__.startswith("transformers_modules."):
+        console.print(
+            Text(f"체크포인트의 코드로 도는 모델입니다. transformers로 여세요: {os.path.relpath(result.bundle)}")
+        )
+        return
     loaded = load(result.bundle)
     if isinstance(loaded, Classifier):
         _print_classifications(console, loaded, result)
