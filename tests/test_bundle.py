@@ -337,8 +337,8 @@ def test_a_bundle_of_another_version_says_so(small_bundle: Path) -> None:
 
 
 def test_a_bundle_of_an_unknown_family_says_so(small_bundle: Path) -> None:
-    edit(small_bundle / "yuhee.json", encoder={"kind": "seq2seq"})
-    with pytest.raises(UserError, match="seq2seq"):
+    edit(small_bundle / "yuhee.json", encoder={"kind": "telepathy"})
+    with pytest.raises(UserError, match="telepathy"):
         bundle.load(small_bundle)
 
 

@@ -90,7 +90,7 @@ class Endless:
 @pytest.mark.parametrize("interrupt", [None, KeyboardInterrupt])
 def test_who_stops_listening_stops_the_generation(encoder: CausalLMEncoder, interrupt: Any) -> None:
     model, endless = wanting(encoder, {}), Endless()
-    engine = CTranslateEngine(endless, Engine(model.network, encoder), encoder.newline_id)
+    engine = CTranslateEngine(endless, Engine(model.network, encoder), encoder.end_id, encoder.newline_id)
     reply = engine.stream([300], Decoding())
     assert next(reply) == 310
     assert not endless.options["callback"](None)
