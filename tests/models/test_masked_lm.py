@@ -180,3 +180,17 @@ def test_a_tokenizer_without_a_mask_token_is_refused_before_weights_load() -> No
     Path("tokenizer.json").write_text(json.dumps(tokenizer))
     with pytest.raises(UserError, match="<mask> 토큰이 없어"):
         _trained("run", "model.from_scratch=false", "model.pretrained=nowhere", "model.tokenizer=tokenizer.json")
+
+
+@pytest.mark.parametrize(
+    ("argument", "part"),
+    [
+        ("model.pretrained=klue/roberta-small", "model.from_scratch=false도 주세요"),
+        ("data.history=1", "차례를 하나씩 읽습니다"),
+    ],
+)
+def test_settings_that_would_be_silently_ignored_are_refused(argument: str, part: str) -> None:
+    write_corpus(Path())
+    with pytest.raises(UserError) as caught:
+        _trained("run", argument)
+    assert part in str(caught.value)

@@ -4,11 +4,11 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import PreTrainedModel
@@ -38,6 +38,14 @@ class MaskedLMConfig(FamilyConfig):
 
     name: str = "masked_lm"
     mask_share: float = Field(0.15, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _starts_in_one_place(self) -> Self:
+        if self.from_scratch and self.pretrained:
+            raise ValueError(
+                f"model.pretrained={self.pretrained}: 이 모델에서 이어 배우려면 model.from_scratch=false도 주세요"
+            )
+        return self
 
 
 @dataclass(slots=True)
@@ -137,7 +145,15 @@ class MaskedLM(Family):
 
     @staticmethod
     def make_encoder(config: MaskedLMConfig, data: DataConfig, split: Split) -> MaskedTextEncoder:
-        """The encoder for this model, with the checkpoint's tokenizer or one trained on the training split."""
+        """The encoder for this model, with the checkpoint's tokenizer or one trained on the training split.
+
+        Raises:
+            UserError: no mask token, or a setting of models that write replies.
+        """
+        if data.history is not None:  # which would show a turn again and again
+            raise UserError(
+                f"data.history={data.history}: 글을 익히는 모델은 차례를 하나씩 읽습니다. 이 설정을 빼 주세요."
+            )
         place = config.tokenizer or config.pretrained
         if place is not None:
             tokenizer = load_tokenizer(place, "model.tokenizer" if config.tokenizer else "model.pretrained")
