@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from typer.testing import CliRunner
 
 import yuhee
 from tests.chat_families import BY_NAME, checkpoint, random_llm
 from tests.conftest import dialogue
 from tests.data.test_chat_lm import encoder_of
 from tests.training.sweep_corpus import write_corpus
+from yuhee import cli
 from yuhee.chat.engine import Decoding, Engine
 from yuhee.chat.session import Memory, Session
 from yuhee.data.dialogue import Turn
@@ -45,11 +47,10 @@ def test_from_a_folder_to_a_conversation_a_report_and_plain_transformers(run: Ru
     start = ("model=causal_lm", "model.pretrained=gemma", *SMALL, "hydra.run.dir=run", *adapters)
     result = run("train.py", *start)
     assert result.returncode == 0, result.stderr
-    chat = run("yuhee", "chat", "run", "--greedy", stdin="안녕\n<end_of_turn>뭐 해?\n")
-    assert chat.returncode == 0, chat.stderr
+    chat = CliRunner().invoke(cli.app, ["chat", "run", "--greedy"], input="안녕\n<end_of_turn>뭐 해?\n")
     assert len(chat.stdout.splitlines()) == 2
-    report = run("yuhee", "evaluate", "run", "--limit", "4")
-    assert report.returncode == 0, report.stderr
+    report = CliRunner().invoke(cli.app, ["evaluate", "run", "--limit", "4"])
+    assert report.exit_code == 0, report.output
     tokenizer = AutoTokenizer.from_pretrained("run/bundle")
     network = AutoModelForCausalLM.from_pretrained("run/bundle")
     companion = yuhee.load("run")

@@ -10,12 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
+from typer.testing import CliRunner
 
-from tests.conftest import TEXTS, dialogue, one_sentence_error
+from tests.conftest import TEXTS, dialogue
 from tests.training.sweep_corpus import SMALL, write_corpus
+from yuhee import cli
 from yuhee.data.dialogue import Dialogue, Turn
 from yuhee.data.encoding.causal_text import CausalTextEncoder
 from yuhee.data.encoding.reply_example import Kind
+from yuhee.training import compose_config, parse_config, train
+from yuhee.training.summary import print_summary
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -50,17 +54,16 @@ def test_the_line_between_texts_keeps_dialogues_apart(tiny_tokenizer: Tokenizer)
     assert encoder.encode([one, two]) == encoder.encode([one]) + encoder.encode([two])
 
 
-def test_a_chat_starts_from_the_bundle(run: Run) -> None:
+def test_a_chat_starts_from_the_bundle(capsys: pytest.CaptureFixture[str]) -> None:
     write_corpus(Path())
     small = [value for value in SMALL if "model.network" not in value and "vocab_size" not in value]
-    first = run("train.py", "experiment=pretrain_clm", *SMALL, "data.epochs=1", "hydra.run.dir=first")
-    assert first.returncode == 0, first.stderr
-    assert "model=tiny model.from_scratch=false model.pretrained=first/bundle" in first.stdout
+    first = compose_config(["experiment=pretrain_clm", *SMALL, "data.epochs=1"])
+    print_summary(train(parse_config(first), Path("first")))
+    assert "model=tiny model.from_scratch=false model.pretrained=first/bundle" in capsys.readouterr().out
     assert json.loads(Path("first/metrics.json").read_text())["test/bpc"] > 0
     start = ("model=tiny", "model.from_scratch=false", "model.pretrained=first/bundle")
-    second = run("train.py", *start, *small, "trainer.max_steps=2", "hydra.run.dir=second")
-    assert second.returncode == 0, second.stderr
+    train(parse_config(compose_config([*start, *small, "trainer.max_steps=2"])), Path("second"))
     facts = json.loads(Path("second/bundle/config.json").read_text())
     assert facts["hidden_size"] == 32  # the checkpoint's, not the configuration's
     assert Path("first/bundle/tokenizer.json").read_bytes() == Path("second/bundle/tokenizer.json").read_bytes()
-    assert "model.pretrained" in one_sentence_error(run("yuhee", "chat", "first"))
+    assert "model.pretrained" in str(CliRunner().invoke(cli.app, ["chat", "first"]).exception)

@@ -1,8 +1,6 @@
 """The linear classifier: scikit-learn's own figures through our batches, checkpoints and folders."""
 
 import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +9,19 @@ import pytest
 import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from typer.testing import CliRunner
 
 import yuhee
 from tests.conftest import dialogue
 from tests.models.labelled_corpus import write_corpus
+from yuhee import cli
 from yuhee.data.encoding.character_tfidf import CharacterTfidfEncoder
 from yuhee.data.encoding.labelled import labelled
 from yuhee.data.example_store import ExampleStore, encode_cached
 from yuhee.errors import UserError
 from yuhee.models.emotion_linear import EmotionLinear, EmotionLinearConfig
 from yuhee.training import TrainResult, compose_config, parse_config, train
+from yuhee.training.summary import print_summary
 
 MESSAGES = [
     ("슬퍼 울었어", "1"),
@@ -124,16 +125,15 @@ def test_fewer_labels_fit_fewer_messages(trained: TrainResult, tmp_path: Path) -
 
 
 def test_the_command_shows_how_it_reads_messages_it_has_not_seen(
-    run: Callable[..., subprocess.CompletedProcess[str]],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     path = write_corpus(Path("corpus.jsonl"))
     corpus = ("model=emotion_linear", "data=chat_jsonl", f"data.path={path}", "data.privacy=public")
-    result = run("train.py", *corpus, "trainer.accelerator=cpu")
-    assert result.returncode == 0, result.stderr
-    assert "test 매크로 F1" in result.stdout
-    assert "학습에 쓰지 않은 말의 감정" in result.stdout
-    [folder] = Path("outputs").glob("*/*/")
-    assert f"yuhee evaluate {folder}" in result.stdout
-    shown = run("yuhee", "show", *corpus, "-n", "1")
+    print_summary(train(parse_config(compose_config([*corpus, "trainer.accelerator=cpu"])), Path("run")))
+    told = capsys.readouterr().out
+    assert "test 매크로 F1" in told
+    assert "학습에 쓰지 않은 말의 감정" in told
+    assert "yuhee evaluate run" in told
+    shown = CliRunner().invoke(cli.app, ["show", *corpus, "-n", "1"])
     assert "감정" in shown.stdout
     assert "│" in shown.stdout

@@ -11,16 +11,19 @@ from typing import Any
 import pytest
 import torch
 from transformers import pipeline
+from typer.testing import CliRunner
 
-from tests.conftest import TEXTS, dialogue, one_sentence_error
+from tests.conftest import TEXTS, dialogue
 from tests.data.readers import wordpiece
 from tests.training.sweep_corpus import SMALL, write_corpus
+from yuhee import cli
 from yuhee.data.encoding.masked_text import MaskedTextEncoder, TextBatch
 from yuhee.data.encoding.tokenizer import train_tokenizer
 from yuhee.errors import UserError
 from yuhee.models.losses import IGNORE
 from yuhee.models.masked_lm import MaskedLM, MaskedLMConfig, Masking, fixed_draws
 from yuhee.training import Interrupted, compose_config, parse_config, train
+from yuhee.training.summary import print_summary
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 NETWORK = {"num_hidden_layers": 1, "num_attention_heads": 2, "hidden_size": 32, "intermediate_size": 64}
@@ -117,19 +120,19 @@ def test_a_length_beyond_the_positions_is_refused_and_the_longest_possible_one_f
 TINY = ("experiment=pretrain_mlm", *SMALL, "data.epochs=2", "model.network.intermediate_size=64")
 
 
-def test_pretraining_makes_a_bundle_that_plain_transformers_fills_masks_with(run: Run) -> None:
+def test_pretraining_makes_a_bundle_that_plain_transformers_fills_masks_with(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     write_corpus(Path())
-    result = run("train.py", *TINY)
-    assert result.returncode == 0, result.stderr
-    assert "model=emotion_roberta model.pretrained=" in result.stdout
-    [folder] = Path("outputs").glob("*/*/")
+    folder = Path("run")
+    print_summary(train(parse_config(compose_config(TINY)), folder))
+    assert "model=emotion_roberta model.pretrained=" in capsys.readouterr().out
     figures = json.loads((folder / "metrics.json").read_text())
     assert {f"{part}/{name}" for part in ("train", "val", "test") for name in ("loss", "ppl", "accuracy")} <= set(
         figures
     )
-    assert "감정을 가려내지도 못합니다" in one_sentence_error(run("yuhee", "chat", str(folder)))
-    shown = run("yuhee", "show", *TINY, "-n", "1")
-    assert "</s>│" in shown.stdout
+    assert "감정을 가려내지도 못합니다" in str(CliRunner().invoke(cli.app, ["chat", str(folder)]).exception)
+    assert "</s>│" in CliRunner().invoke(cli.app, ["show", *TINY, "-n", "1"]).stdout
     fill = pipeline("fill-mask", model=str(folder / "bundle"))
     assert len(fill("질문 <mask>번")) == 5
 
