@@ -12,9 +12,9 @@ from yuhee.evaluation.statistics import over_seeds
 COLUMNS = ("bpc", "chrf", "exact", "copies", "distinct_2", "register", "finished")
 HEAD = """# Results
 
-Written by `make study` from `benchmarks/study.yaml`: {seeds} training seeds on the one split of `data.split.seed=0`, mean ±
-standard deviation over the seeds (of a baseline: the figure and its 95 % bootstrap interval). Metrics and baselines are
-defined in [evaluation.md](evaluation.md); ↓ lower, ↑ higher is better.
+Written by `make study` from `benchmarks/study.yaml`: up to {seeds} training seeds (the column says how many are done) on the one
+split of `data.split.seed=0`, mean ± standard deviation over the seeds (of a baseline: the figure and its 95 % bootstrap
+interval). Metrics and baselines are defined in [evaluation.md](evaluation.md); ↓ lower, ↑ higher is better.
 """
 
 
@@ -62,7 +62,10 @@ def _over(values: list[float]) -> str:
     if not known:
         return ""
     seeds = over_seeds(known)
-    return f"{seeds.mean:.3g}" if seeds.n == 1 else f"{seeds.mean:.3g} ± {seeds.sd:.2g}"
+    if not seeds.sd > 0:  # one run, or all alike
+        return f"{seeds.mean:#.3g}".removesuffix(".")
+    decimals = max(0, 1 - math.floor(math.log10(seeds.sd)))  # two digits of the deviation
+    return f"{seeds.mean:.{decimals}f} ± {seeds.sd:.{decimals}f}"
 
 
 def _interval(figure: Mapping[str, Any] | None) -> str:

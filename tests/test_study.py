@@ -108,6 +108,6 @@ def test_the_page_shows_mean_and_deviation_baselines_and_what_is_missing(tmp_pat
     _finished(tmp_path / "ours" / "seed=1", 2.0)
     _finished(tmp_path / "ours" / "seed=2", 3.0)
     lines = page(STUDY, tmp_path).splitlines()
-    assert "| **ours** | 2 | 2.5 ± 0.71 |  |" in next(line for line in lines if "ours" in line)
+    assert "| **ours** | 2 | 2.50 ± 0.71 |  |" in next(line for line in lines if "ours" in line)
     assert any(line.startswith("| – character ngram |  | 3.21 [3.1, 3.3] |") for line in lines)
     assert any(line.startswith("| theirs | 0 |") for line in lines)
