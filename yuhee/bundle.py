@@ -181,7 +181,7 @@ def _network(config: dict[str, Any], encoder: type[Encoder]) -> PreTrainedModel:
     code = ("auto_map", "quantization_config", "attn_implementation", "_attn_implementation", "transformers_version")
     values = {key: value for key, value in config.items() if key not in code}
     name = values.get("model_type")
-    if name is not None and name not in CONFIG_MAPPING:
+    if name is not None and name not in CONFIG_MAPPING and "auto_map" in config:
         raise UserError(
             f"{name}: 체크포인트가 가져온 코드로만 열리는 모델인데, yuhee는 모델을 열 때 코드를 돌리지 않습니다. "
             "transformers의 from_pretrained(…, trust_remote_code=True)로 여세요."
