@@ -10,8 +10,10 @@ from typing import Any
 import torch
 import transformers
 from safetensors import SafetensorError
-from safetensors.torch import load_model
+from safetensors.torch import load_file
+from torch import Tensor
 from transformers import CONFIG_MAPPING, AutoConfig, GenerationConfig, PreTrainedModel
+from transformers.utils import logging as transformers_logging
 
 from yuhee.data.encoding.encoder import Encoder, encoder_class
 from yuhee.errors import UserError
@@ -166,7 +168,7 @@ def _load_bundle(folder: Path) -> Model:
             raise UserError(f"{folder}: 다른 판의 모델입니다({facts['format']}). 그 판의 yuhee로 열어 주세요.")
         kind = _encoder_class(facts)
         network = _network(json.loads((folder / "config.json").read_text(encoding="utf-8")), kind)
-        load_model(network, folder / "model.safetensors")  # strict, and aware of the tied embedding
+        network = _with_weights(network, load_file(folder / "model.safetensors"))
         vocabulary = (folder / "tokenizer.json").read_text(encoding="utf-8")
         return _model(network, kind.restore(vocabulary, facts["encoder"]), facts)
     except UserError:
@@ -197,6 +199,30 @@ def _encoder_class(facts: Mapping[str, Any]) -> type[Encoder]:
         return encoder_class(kind)
     except ValueError:
         raise UserError(f"이 판의 yuhee는 {kind} 모델을 모릅니다. 새 판으로 열어 주세요.") from None
+
+
+def _with_weights(network: PreTrainedModel, weights: dict[str, Tensor]) -> PreTrainedModel:
+    """The network with weights as a folder names them, which for some families are not its own names.
+
+    Raises:
+        ValueError: weights are missing, or of another network.
+    """
+    verbosity, shown = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        filled, found = type(network).from_pretrained(
+            None, config=network.config, state_dict=weights, dtype=torch.float32, output_loading_info=True
+        )
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if shown:
+            transformers_logging.enable_progress_bar()
+    for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        if found[problem]:
+            raise ValueError(f"{problem}: {sorted(map(str, found[problem]))[0]}")
+    whole: PreTrainedModel = filled
+    return whole
 
 
 def _model(network: PreTrainedModel, encoder: Encoder, facts: Mapping[str, Any]) -> Model:

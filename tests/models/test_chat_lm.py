@@ -109,7 +109,11 @@ def test_a_bundle_that_needs_code_is_told_so(tmp_path: Path) -> None:
     module = module_of(checkpoint(BY_NAME["llama3"], tmp_path / "llama"))
     bundle.save_bundle(bundle.Model(module.finished(), module.encoder, module.description()), tmp_path / "bundle", {})
     config = json.loads((tmp_path / "bundle" / "config.json").read_text())
-    (tmp_path / "bundle" / "config.json").write_text(json.dumps({**config, "model_type": "unheard_of"}))
+    (tmp_path / "bundle" / "config.json").write_text(
+        json.dumps(
+            {**config, "model_type": "unheard_of", "auto_map": {"AutoConfig": "configuration_unheard_of.Config"}}
+        )
+    )
     with pytest.raises(UserError, match=r"unheard_of.*trust_remote_code"):
         bundle.load(tmp_path / "bundle")
 
