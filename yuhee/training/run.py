@@ -40,6 +40,7 @@ from yuhee.training.config import TrainConfig
 from yuhee.training.fsdp import FullyShard
 from yuhee.training.loggers import make_loggers
 from yuhee.training.memory import keep_freed_memory
+from yuhee.training.precision import resolve_precision
 from yuhee.training.progress import LineProgress, StepFigures
 from yuhee.training.reply_table import ReplyTable
 from yuhee.training.run_folder import locked
@@ -295,19 +296,6 @@ def _drop_paths(data: dict[str, Any]) -> None:
 
 def _is_rank_zero() -> bool:
     return getattr(rank_zero_only, "rank", 0) == 0
-
-
-def resolve_precision(precision: str, accelerator: str) -> str:
-    """`auto` becomes bf16-mixed where the hardware computes in bf16, else 32-true; others stay."""
-    if precision != "auto":
-        return precision
-    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-    elif accelerator in ("auto", "cpu") and not torch.backends.mps.is_available():
-        has_bf16 = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    else:
-        has_bf16 = False
-    return "bf16-mixed" if has_bf16 else "32-true"
 
 
 def _evaluate_best(

@@ -32,15 +32,6 @@ class CausalTextEncoder(MarkedEncoder):
         pad_id = self.markers[PAD]
         return Pack(pad_id, self.max_length) if packing else Collate(pad_id)
 
-    def special_ids(self) -> dict[str, int]:
-        """Values of a network's config that follow from the vocabulary."""
-        return {
-            "bos_token_id": self.end_id,
-            "eos_token_id": self.end_id,
-            "pad_token_id": self.markers[PAD],
-            "vocab_size": max(self.tokenizer.get_vocab().values()) + 1,
-        }
-
     def save(self, folder: Path, max_positions: int) -> None:
         """Write tokenizer files."""
         save_tokenizer(self.tokenizer, folder, max_positions, eos_token=END, pad_token=PAD)

@@ -126,12 +126,7 @@ class ClassificationEncoder:
 
     def special_ids(self) -> dict[str, int]:
         """Values of a network's config that follow from the vocabulary."""
-        return {
-            "bos_token_id": self.special["cls_token"],
-            "eos_token_id": self.special["sep_token"],
-            "pad_token_id": self.special["pad_token"],
-            "vocab_size": max(self.tokenizer.get_vocab().values()) + 1,
-        }
+        return self.special.network_ids(self.tokenizer)
 
     def save(self, folder: Path, max_positions: int) -> None:
         """Write tokenizer files; they cut a text where this encoder does, whatever the network has positions for."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, Self
 from tokenizers import Tokenizer
 
 from yuhee.data.dialogue import Turn
-from yuhee.data.encoding.markers import ASSISTANT, EMOTION, END, NEWLINE, REQUIRED, SYSTEM, USER, Markers
+from yuhee.data.encoding.markers import ASSISTANT, EMOTION, END, NEWLINE, PAD, REQUIRED, SYSTEM, USER, Markers
 from yuhee.data.encoding.reply_example import Kind
 from yuhee.data.encoding.tokenizer import parse_tokenizer, readable
 from yuhee.data.encoding.trimming import EncodedTurn
@@ -56,6 +56,15 @@ class MarkedEncoder:
         self.control_ids = frozenset(self.markers.control.values())
         self.end_id = self.markers[END]
         self.newline_id = self.markers[NEWLINE]
+
+    def special_ids(self) -> dict[str, int]:
+        """Values of a network's config that follow from the vocabulary."""
+        return {
+            "bos_token_id": self.end_id,
+            "eos_token_id": self.end_id,
+            "pad_token_id": self.markers[PAD],
+            "vocab_size": max(self.tokenizer.get_vocab().values()) + 1,
+        }
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -60,6 +60,15 @@ class SpecialTokens:
     def __getitem__(self, role: str) -> int:
         return self.ids[self.roles[role]]
 
+    def network_ids(self, tokenizer: Tokenizer) -> dict[str, int]:
+        """Values of a network's config that follow from the vocabulary."""
+        return {
+            "bos_token_id": self["cls_token"],
+            "eos_token_id": self["sep_token"],
+            "pad_token_id": self["pad_token"],
+            "vocab_size": max(tokenizer.get_vocab().values()) + 1,
+        }
+
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         return re.compile("|".join(re.escape(token) for token in sorted(self.ids, key=len, reverse=True)))
