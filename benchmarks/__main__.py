@@ -50,7 +50,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results.json"), help="where to write")
     arguments = parser.parse_args()
     arguments.only = arguments.only.split(",")
-    arguments.rounds = arguments.rounds or (1 if arguments.quick else 3)
+    if arguments.rounds is None:
+        arguments.rounds = 1 if arguments.quick else 3
+    if arguments.rounds < 1:
+        parser.error(f"--rounds {arguments.rounds}: at least one is needed")
+    if not arguments.out.parent.is_dir():  # said before half an hour of work
+        parser.error(f"--out {arguments.out}: there is no folder {arguments.out.parent}")
     if unknown := [name for name in arguments.only if name not in SUITES]:
         parser.error(f"--only: {', '.join(unknown)} is not among {', '.join(SUITES)}")
     return arguments

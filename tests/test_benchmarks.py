@@ -12,6 +12,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import GPT2Config
 
+from benchmarks import __main__ as bench
 from benchmarks import grid, measure, report, side, suites, targets, turns, workload
 from benchmarks.corpus import warm_start
 from benchmarks.scale import FULL, QUICK
@@ -240,3 +241,13 @@ def test_what_is_told_of_the_speed_is_what_was_measured() -> None:
     for what, figure, least, aim, reached in targets.headline(results):
         assert f"| {what} | {figure} | {least} | {aim} | {reached} |" in readme
         assert f"| {figure} | {least} | {aim} |" in korean
+
+
+@pytest.mark.parametrize("mistake", [["--rounds", "0"], ["--out", "nowhere/results.json"], ["--only", "trainig"]])
+def test_a_mistake_is_told_before_anything_is_measured(
+    mistake: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["benchmarks", *mistake])
+    with pytest.raises(SystemExit):
+        bench.main()
+    assert f"error: {mistake[0]}" in capsys.readouterr().err
