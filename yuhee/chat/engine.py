@@ -1,6 +1,7 @@
 """Token ids in, token ids out, one at a time, with a key-value cache that lasts from turn to turn."""
 
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -157,54 +158,68 @@ class ReplyEngine(Protocol):
         """Yield a reply's ids, without its end token."""
 
 
-class Engine:
-    """Generates replies with PyTorch.
+class TorchEngine(ABC):
+    """Generates replies with PyTorch, whatever the shape of the network.
 
     Args:
-        network: a causal language model in evaluation mode.
+        network: in evaluation mode.
         encoder: knows which ids may not be generated and which one ends a reply.
     """
+
+    max_positions: int
 
     def __init__(self, network: PreTrainedModel, encoder: ReplyEncoder) -> None:
         self.network = network
         self.encoder = encoder
-        self.end_id = encoder.end_id
-        self.max_positions = longest_input(network)
         self._banned, self._banned_first = forbidden_tokens(network.get_output_embeddings().weight.shape[0], encoder)
-        self._cache = DynamicCache(config=network.config)
-        self._cached: list[int] = []
+
+    @abstractmethod
+    def next_logits(self, prompt: Sequence[int]) -> Callable[[Sequence[int]], Tensor]:
+        """What gives the (1, vocabulary) logits in float32 behind a prompt and the reply so far, which grows by one."""
 
     @torch.inference_mode()
     def stream(self, prompt: Sequence[int], decoding: Decoding, seed: int | None = None) -> Iterator[int]:
         """Yield a reply's ids, without its end token; the reply of a beam search comes at once.
 
-        Only the part of the prompt that differs from what was read and said before is computed. The reply ends with
-        the end token, after `max_new_tokens`, or where the model's positions end.
+        The reply ends with the end token, after `max_new_tokens`, or where the model's positions end.
 
         Args:
             prompt: (length,) ids.
             seed: of the sampling; None draws one.
         """
-        room = reply_room(self.network, len(prompt), decoding)
+        room, end_id = reply_room(self.network, len(prompt), decoding), self.encoder.end_id
         processors = decoding.processors()
         if decoding.beams > 1:
             rules = {"forbidden": (self._banned, self._banned_first), "processors": processors}
             found = beam_search(self.network, self.encoder, prompt, beams=decoding.beams, room=room, **rules)
-            yield from (token for token in found if token != self.end_id)
+            yield from (token for token in found if token != end_id)
             return
         random = torch.Generator()
         random.seed() if seed is None else random.manual_seed(seed)
+        following = self.next_logits(prompt)
         reply: list[int] = []
         while len(reply) < room:
-            # found anew each time: another reply may have used the cache since the last token
-            logits = self._forward(self._rewind([*prompt, *reply]))
+            logits = following(reply)
             logits[0, self._banned if reply else self._banned_first] = -torch.inf
-            scores = processors(torch.tensor([reply], dtype=torch.long), logits)
-            token = choose(scores[0], decoding, random)
-            if token == self.end_id:
+            token = choose(processors(torch.tensor([reply], dtype=torch.long), logits)[0], decoding, random)
+            if token == end_id:
                 return
             reply.append(token)
             yield token
+
+
+class Engine(TorchEngine):
+    """Replies of a causal network: only the part of a prompt that differs from what was read and said is computed."""
+
+    def __init__(self, network: PreTrainedModel, encoder: ReplyEncoder) -> None:
+        super().__init__(network, encoder)
+        self.max_positions = longest_input(network)
+        self._cache = DynamicCache(config=network.config)
+        self._cached: list[int] = []
+
+    def next_logits(self, prompt: Sequence[int]) -> Callable[[Sequence[int]], Tensor]:
+        """Found anew each time: another reply may have used the cache since the last token."""
+        return lambda reply: self._forward(self._rewind([*prompt, *reply]))
 
     def _rewind(self, prompt: Sequence[int]) -> list[int]:
         """Cut the cache back to what it shares with the prompt; returns the rest of the prompt, at least one id."""

@@ -2,48 +2,42 @@
 
 import json
 import logging
-import sys
 import time
-import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from omegaconf import OmegaConf
-from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.loggers import Logger
 from rich.console import Console
-from transformers.utils import logging as transformers_logging
 
 from yuhee import bundle
 from yuhee.data.canaries import Canary, make_canaries, plant
 from yuhee.data.corpus import Corpus
 from yuhee.data.datamodule import DialogueDataModule
-from yuhee.data.digests import most_replies
 from yuhee.data.encoding.encoder import writes_replies
 from yuhee.data.few_shot import few_labels
-from yuhee.data.report import PRIVACY
 from yuhee.data.report_view import report_table, save_page
 from yuhee.data.splits import SPLITS, Split, split
 from yuhee.errors import UserError
 from yuhee.models.family import Family
 from yuhee.models.sharding import load_weights
 from yuhee.paths import cache_dir, write_private
-from yuhee.training.checkpoints import BEST, AtomicCheckpointIO, Checkpoints, readable_checkpoint
+from yuhee.training.checkpoints import BEST, Checkpoints, readable_checkpoint
 from yuhee.training.config import TrainConfig
+from yuhee.training.facts import model_facts, tracked_settings
 from yuhee.training.fsdp import FullyShard
 from yuhee.training.loggers import make_loggers
 from yuhee.training.memory import keep_freed_memory
-from yuhee.training.precision import resolve_precision
-from yuhee.training.progress import LineProgress, StepFigures
+from yuhee.training.progress import StepFigures
 from yuhee.training.reply_table import ReplyTable
 from yuhee.training.run_folder import locked
+from yuhee.training.trainer import make_trainer, quieten
 from yuhee.training.wandb_run import WandbRun, tracked
 
 log = logging.getLogger(__name__)
@@ -98,7 +92,7 @@ class _Run:
         self.start = time.monotonic()
 
     def go(self) -> TrainResult:
-        _quieten()
+        quieten()
         keep_freed_memory()
         resume = self._checkpoint_to_resume()
         self._keep_configuration()
@@ -108,14 +102,14 @@ class _Run:
         self._report(corpus)
         data = self._data(corpus, parts)
         figures = self._data_figures(corpus, parts, data)
-        facts = self._facts(corpus, data)
+        facts = model_facts(self.config, corpus, data, self._canaries())
         module = self.config.family.create(self.config.model, data.encoder, facts)
         every_n_steps = self.config.callbacks.checkpoint.every_n_steps
         checkpoints = Checkpoints(self.folder / "checkpoints", every_n_steps, self.config.optimized_metric)
         steps = StepFigures()
         trackers = self._start_loggers(resume, private=facts["privacy"] != "public")
         tables = map(ReplyTable, trackers if writes_replies(data.encoder) else [])
-        trainer = self._trainer([checkpoints, steps, *tables, *self.callbacks])
+        trainer = make_trainer(self.config, self.folder, self.loggers, [checkpoints, steps, *tables, *self.callbacks])
         module.prepare(data, self.folder, trainer.strategy.root_device)
         with checkpoints.signals():
             trainer.fit(module, data, ckpt_path=resume, weights_only=True)
@@ -205,68 +199,12 @@ class _Run:
         )
         return {**sizes, **overlap, "data/lost_characters": lost}
 
-    def _facts(self, corpus: Corpus, data: DialogueDataModule) -> dict[str, Any]:
-        """Plain values that travel with every checkpoint and bundle."""
-        model = self.config.model
-        pretrained = None if getattr(model, "from_scratch", False) else getattr(model, "pretrained", None)
-        parents = [Path(path).expanduser() for path in (pretrained, self.config.ckpt_path) if path]
-        longest = most_replies(data.split.train)
-        privacy = max([corpus.report.privacy, *map(bundle.privacy_of, parents)], key=PRIVACY.index)
-        return {
-            "model": getattr(model, "name", self.config.family.family),
-            "pretrained": Path(pretrained).name if pretrained and Path(pretrained).exists() else pretrained,
-            "corpus": corpus.report.source,
-            "corpus_hash": corpus.hash,
-            "split": self.config.data.split.model_dump(mode="json"),
-            "emotion_labels": corpus.emotion_labels,
-            "private": privacy == "unmasked",
-            "privacy": privacy,
-            "canaries": [asdict(canary) for canary in self._canaries()],
-            "canary_repeats": self.config.data.canary_repeats,
-            "history": data.history,
-            "longest": {
-                "tokens": int(data.examples["train"].lengths.max()),
-                "exchanges": longest if data.history is None else min(longest, data.history + 1),
-            },
-        }
-
     def _start_loggers(self, resume: Path | None, *, private: bool) -> list[WandbRun]:
         last_step = None if resume is None else torch.load(resume, weights_only=True, mmap=True)["global_step"]
-        self.loggers += make_loggers(self.config.logger, self.folder, last_step, self._settings(), private=private)
-        return [logger for logger in self.loggers if isinstance(logger, WandbRun)]
-
-    def _trainer(self, callbacks: list[pl.Callback]) -> pl.Trainer:
-        on_terminal = sys.stderr.isatty()
-        progress: pl.Callback = (
-            TQDMProgressBar(refresh_rate=5) if on_terminal else LineProgress(self.config.optimized_metric)
+        self.loggers += make_loggers(
+            self.config.logger, self.folder, last_step, tracked_settings(self.config), private=private
         )
-        ours = {
-            "precision": resolve_precision(self.config.precision, str(self.config.trainer.get("accelerator", "auto"))),
-            "logger": self.loggers,
-            "callbacks": [*callbacks, progress],
-            "plugins": [AtomicCheckpointIO()],
-            "default_root_dir": self.folder,
-            "enable_checkpointing": False,
-            "use_distributed_sampler": False,
-            "enable_progress_bar": on_terminal,
-            "enable_model_summary": False,
-            "num_sanity_val_steps": 0,
-        }
-        try:
-            return pl.Trainer(**{**ours, **self.config.trainer})
-        except (MisconfigurationException, ValueError, TypeError) as error:
-            reason = str(error).strip().split("\n")[0]
-            raise UserError(f"trainer: 이 설정으로는 학습할 수 없습니다({reason}).") from None
-
-    def _settings(self) -> dict[str, Any]:
-        """The configuration for trackers; where files lie on this machine stays here."""
-        settings = self.config.model_dump(mode="json", by_alias=True)
-        _drop_paths(settings["data"])
-        settings.pop("ckpt_path")
-        for key in ("pretrained", "tokenizer"):
-            if (value := settings["model"].get(key)) and Path(value).expanduser().exists():
-                settings["model"][key] = Path(value).name
-        return settings
+        return [logger for logger in self.loggers if isinstance(logger, WandbRun)]
 
     def _checkpoint_to_resume(self) -> Path | None:
         path = self.config.ckpt_path
@@ -287,13 +225,6 @@ class _Run:
             write_private(self.folder / name, json.dumps(values, ensure_ascii=False, indent=2) + "\n")
 
 
-def _drop_paths(data: dict[str, Any]) -> None:
-    """Leave out where the corpora lie, also those of a mix."""
-    data.pop("path")
-    for part in data["parts"].values():
-        _drop_paths(part)
-
-
 def _is_rank_zero() -> bool:
     return getattr(rank_zero_only, "rank", 0) == 0
 
@@ -311,12 +242,3 @@ def _evaluate_best(
     trainer.test(module, data, verbose=False)
     test = {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith("test/")}
     return {**checkpoints.figures, **settled, **test}
-
-
-def _quieten() -> None:
-    """Leave the terminal to what a user can act upon."""
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "lightning", "httpx", "huggingface_hub"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric|torch\.optim\.lr_scheduler")

@@ -1,0 +1,44 @@
+"""Where the replies of a dialogue begin and end, as a chat template renders them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from yuhee.data.dialogue import Turn
+from yuhee.data.encoding.chat_template import Rendered
+
+
+class Reply(NamedTuple):
+    """Turns `start` to `end` of a dialogue, which the template renders as one message of the companion."""
+
+    start: int
+    end: int
+
+    def text(self, turns: Sequence[Turn]) -> str:
+        """Its words, a line for each turn."""
+        return "\n".join(turn.text for turn in turns[self.start : self.end])
+
+
+def learned_replies(turns: Sequence[Turn], *, together: bool) -> list[Reply]:
+    """The replies that are learned, in order.
+
+    Args:
+        together: replies in a row are one, as where roles must alternate; it is learned if all of them are.
+    """
+    replies: list[Reply] = []
+    for place, turn in enumerate(turns):
+        if turn.role == "assistant":
+            start = place
+            if together and replies and replies[-1].end == place:
+                start = replies.pop().start
+            replies.append(Reply(start, place + 1))
+    return [reply for reply in replies if all(turn.weight for turn in turns[reply.start : reply.end])]
+
+
+def generated_from(rendered: Rendered, offsets: Sequence[tuple[int, int]], begin: int) -> int:
+    """The first token behind `begin` that the template says the model generates; `begin` if it does not say.
+
+    Args:
+        offsets: of each token in the rendered text, in characters.
+    """
+    start = next((start for start, end in rendered.generated if end > offsets[begin][0]), 0)
+    return next(place for place in range(begin, len(offsets)) if offsets[place][1] > start)
