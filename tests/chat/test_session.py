@@ -314,6 +314,12 @@ def test_a_broken_character_in_the_middle_does_not_swallow_the_rest(encoder: Cau
     assert say(session, "안녕").endswith("라면 먹었어")
 
 
+def test_bytes_that_begin_like_a_character_are_not_shown_before_their_run_is_over(encoder: CausalLMEncoder) -> None:
+    null, half, filler = (encoder.tokenizer.token_to_id(token) for token in ("<0x00>", "<0x80>", "<unused0>"))
+    session = scripted(encoder, [null, half, filler, *reply_ids(encoder, "라면")])
+    assert "".join(session.say(user("안녕"), SHORT)) == session.turns[-1].text
+
+
 def _as_remembered(text: str) -> str:
     return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
 

@@ -252,7 +252,7 @@ def test_a_saved_folder_is_a_checkpoint_to_go_on_from(
 def test_half_characters_wait(encoders: dict[str, ChatLMEncoder]) -> None:
     for name in ("llama3", "gemma"):
         encoder = encoders[name]
-        ids = encoder.reply_ids("응 😊")
+        ids = encoder.reply_ids("응 😊 안녕")
         for length in range(len(ids)):
             assert "\ufffd" not in encoder.decode(encoder.whole_characters(ids[:length]))
         assert encoder.whole_characters(ids) == ids

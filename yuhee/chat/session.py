@@ -8,9 +8,9 @@ from yuhee.chat.care import fixed_reply
 from yuhee.chat.engine import Decoding, ReplyEngine
 from yuhee.data.dialogue import Turn
 from yuhee.data.encoding.encoder import ReplyEncoder
+from yuhee.data.encoding.tokenizer import BROKEN
 
 SILENCE = "…"  # stands for a reply of nothing but white space
-BROKEN = "\ufffd"  # what half a character decodes to
 
 
 @dataclass(frozen=True, slots=True)

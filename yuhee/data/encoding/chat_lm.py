@@ -8,25 +8,25 @@ thoughts, or moves the setting to the last message), each reply is an example of
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 from tokenizers import Encoding
 
 from yuhee.data.dialogue import Dialogue, Turn
+from yuhee.data.encoding.chat_reply import Reply, generated_from, learned_replies
 from yuhee.data.encoding.chat_template import UNLIKE, ChatTemplate, Rendered
 from yuhee.data.encoding.marked import lost_characters
 from yuhee.data.encoding.reply_example import Collate, Example, Kind
-from yuhee.data.encoding.tokenizer import added_tokens, readable, save_tokenizer, tokenizer_of_marks
+from yuhee.data.encoding.tokenizer import (
+    added_tokens,
+    readable,
+    save_tokenizer,
+    tokenizer_of_marks,
+    whole_characters,
+)
 from yuhee.data.encoding.turn_trimming import shortened, without_oldest
 from yuhee.data.packing import Pack
 from yuhee.errors import UserError
-
-
-class _Reply(NamedTuple):
-    """Turns `start` to `end` of a dialogue, which the template renders as one message of the companion."""
-
-    start: int
-    end: int
 
 
 class ChatLMEncoder:
@@ -161,44 +161,29 @@ class ChatLMEncoder:
 
     def learned(self, turns: Sequence[Turn]) -> list[int]:
         """Places of the turns with which a learned reply ends, in order."""
-        return [reply.end - 1 for reply in self._replies(turns)]
+        return [reply.end - 1 for reply in learned_replies(turns, together=self.template.alternates)]
 
     def reply_ids(self, text: str) -> list[int]:
         """Ids of a reply's words, without its end."""
         turns = [Turn("user", "…"), Turn("assistant", text)]
-        return self._alone(turns, _Reply(1, 2))[1][:-1]
+        return self._alone(turns, Reply(1, 2))[1][:-1]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of a reply's tokens, as people type it, without control tokens."""
         words = [token for token in ids if token not in self.control_ids]
-        text = self.tokenizer.decode(words, skip_special_tokens=False)
-        return readable(unicodedata.normalize("NFC", text)).strip()
+        return readable(unicodedata.normalize("NFC", self._plain(words))).strip()
 
     def whole_characters(self, ids: Sequence[int]) -> Sequence[int]:
         """The ids up to a last run of tokens which may yet grow into another character."""
-        end = len(ids)
-        while end and self.tokenizer.decode(ids[:end], skip_special_tokens=False).endswith("\ufffd"):
-            end -= 1
-        return ids[:end]
+        return whole_characters(self.tokenizer, ids, self._plain)
 
     def _examples(self, dialogue: Dialogue) -> list[Example]:
-        replies = self._replies(dialogue.turns)
+        replies = learned_replies(dialogue.turns, together=self.template.alternates)
         if not replies:
             return []
         return self._together(dialogue, replies) or [self._by_itself(dialogue, reply) for reply in replies]
 
-    def _replies(self, turns: Sequence[Turn]) -> list[_Reply]:
-        """The learned replies. Where roles must alternate, replies in a row are one, and learned if all of them are."""
-        replies: list[_Reply] = []
-        for place, turn in enumerate(turns):
-            if turn.role == "assistant":
-                start = place
-                if self.template.alternates and replies and replies[-1].end == place:
-                    start = replies.pop().start
-                replies.append(_Reply(start, place + 1))
-        return [reply for reply in replies if all(turn.weight for turn in turns[reply.start : reply.end])]
-
-    def _together(self, dialogue: Dialogue, replies: Sequence[_Reply]) -> list[Example]:
+    def _together(self, dialogue: Dialogue, replies: Sequence[Reply]) -> list[Example]:
         """One example of all replies that fit; none where the whole does not begin as each of them and its prompt do."""
         turns, dropped = list(dialogue.turns[: replies[-1].end]), 0
         while True:
@@ -214,24 +199,24 @@ class ChatLMEncoder:
                 if ids[:begin] != prompt.ids or self.end_id not in ids[begin:]:
                     return []
                 end = ids.index(self.end_id, begin) + 1
-                begin = _marked(whole, encoding.offsets, begin)
+                begin = generated_from(whole, encoding.offsets, begin)
                 kinds[begin:end] = [int(Kind.REPLY)] * (end - begin)
                 learned.append(ids[begin:end])
             if len(ids) <= self.max_length:
-                texts = [_text(turns, reply) for reply in replies]
+                texts = [reply.text(turns) for reply in replies]
                 return [Example(dialogue.id, ids, kinds, *self._characters(texts, learned), dropped=dropped)]
             if (fewer := without_oldest(turns)) is None:
                 return []
             first, gone = int(turns[0].role == "system"), len(turns) - len(fewer)
-            replies = [_Reply(start - gone, end - gone) for start, end in replies if start - gone >= first]
+            replies = [Reply(start - gone, end - gone) for start, end in replies if start - gone >= first]
             turns, dropped = fewer, dropped + 1
 
-    def _by_itself(self, dialogue: Dialogue, reply: _Reply) -> Example:
+    def _by_itself(self, dialogue: Dialogue, reply: Reply) -> Example:
         """An example of one reply behind its own prompt."""
         before, said = list(dialogue.turns[: reply.start]), list(dialogue.turns[reply.start : reply.end])
         dropped = cut_reply = 0
         while True:
-            place = _Reply(len(before), len(before) + len(said))
+            place = Reply(len(before), len(before) + len(said))
             prompt, words, begin = self._alone([*before, *said], place)
             surplus = len(prompt) + len(words) - self.max_length
             if surplus <= 0:
@@ -245,12 +230,12 @@ class ChatLMEncoder:
             before = fewer
         cut = sum([all(turn is not own for own in dialogue.turns) for turn in before])
         kinds = [Kind.UNLEARNED] * (len(prompt) + begin) + [Kind.REPLY] * (len(words) - begin)
-        figures = self._characters([_text(dialogue.turns, reply)], [words[begin:]])
+        figures = self._characters([reply.text(dialogue.turns)], [words[begin:]])
         return Example(
             dialogue.id, prompt + words, list(map(int, kinds)), *figures, dropped, cut + cut_reply, cut_reply
         )
 
-    def _alone(self, turns: Sequence[Turn], reply: _Reply) -> tuple[list[int], list[int], int]:
+    def _alone(self, turns: Sequence[Turn], reply: Reply) -> tuple[list[int], list[int], int]:
         """Ids of a reply's prompt, of the reply with its end, and how many of the latter the template itself writes."""
         [prompt] = self._prompts(turns, [reply])
         said = self._said(turns, reply, prompt)
@@ -261,19 +246,22 @@ class ChatLMEncoder:
         words = encoding.ids[begin:]
         if encoding.ids[:begin] == before.ids and words[-1:] == [self.end_id] and words.count(self.end_id) == 1:
             rendered = self._render(turns[: reply.end])
-            return before.ids, words, _marked(rendered, encoding.offsets, begin) - begin
+            return before.ids, words, generated_from(rendered, encoding.offsets, begin) - begin
         # a token would stand across the border: the reply is read as what follows a line break
         line, follows = self._encodings(["\n", "\n" + said.removesuffix(self.template.end)])
         return before.ids, [*follows.ids[len(line.ids) :], self.end_id], 0
 
-    def _said(self, turns: Sequence[Turn], reply: _Reply, prompt: str) -> str | None:
+    def _said(self, turns: Sequence[Turn], reply: Reply, prompt: str) -> str | None:
         """What follows a prompt up to the reply's end token; None if it does not follow."""
         text = self._render(turns[: reply.end]).text
         end = text.find(self.template.end, len(prompt))
         return text[len(prompt) : end + len(self.template.end)] if text.startswith(prompt) and end >= 0 else None
 
-    def _prompts(self, turns: Sequence[Turn], replies: Sequence[_Reply]) -> list[str]:
+    def _prompts(self, turns: Sequence[Turn], replies: Sequence[Reply]) -> list[str]:
         return [self._render(turns[: reply.start], reply=True).text for reply in replies]
+
+    def _plain(self, ids: list[int]) -> str:
+        return str(self.tokenizer.decode(ids, skip_special_tokens=False))
 
     def _render(self, turns: Sequence[Turn], *, reply: bool = False) -> Rendered:
         messages = [
@@ -290,13 +278,3 @@ class ChatLMEncoder:
         """Characters of replies with an end each, and how many of them their tokens do not give back."""
         lost = [lost_characters(text, self.decode(ids)) for text, ids in zip(texts, learned, strict=True)]
         return sum(len(text) + 1 for text in texts), sum(lost)
-
-
-def _text(turns: Sequence[Turn], reply: _Reply) -> str:
-    return "\n".join(turn.text for turn in turns[reply.start : reply.end])
-
-
-def _marked(rendered: Rendered, offsets: Sequence[tuple[int, int]], begin: int) -> int:
-    """The first token behind `begin` that the template says the model generates; `begin` if it does not say."""
-    start = next((start for start, end in rendered.generated if end > offsets[begin][0]), 0)
-    return next(place for place in range(begin, len(offsets)) if offsets[place][1] > start)

@@ -10,11 +10,9 @@ from tokenizers import Tokenizer
 from yuhee.data.dialogue import Turn
 from yuhee.data.encoding.markers import ASSISTANT, EMOTION, END, NEWLINE, PAD, REQUIRED, SYSTEM, USER, Markers
 from yuhee.data.encoding.reply_example import Kind
-from yuhee.data.encoding.tokenizer import parse_tokenizer, readable
+from yuhee.data.encoding.tokenizer import parse_tokenizer, readable, whole_characters
 from yuhee.data.encoding.trimming import EncodedTurn
 
-BYTE_TOKEN = re.compile(r"<0x[0-9A-F]{2}>")
-BROKEN = "\ufffd"  # what some of a character's bytes decode to; it has four at most
 PUNCTUATION = re.compile(r"[?.!,]")
 
 
@@ -128,12 +126,7 @@ class MarkedEncoder:
 
     def whole_characters(self, ids: Sequence[int]) -> Sequence[int]:
         """The ids up to a last run of tokens for bytes, which may yet grow into another character."""
-        end = len(ids)
-        while end and BYTE_TOKEN.fullmatch(self.tokenizer.id_to_token(ids[end - 1]) or ""):
-            end -= 1
-        while end and self.tokenizer.decode(list(ids[max(end - 4, 0) : end])).endswith(BROKEN):  # bytes as letters
-            end -= 1
-        return ids[:end]
+        return whole_characters(self.tokenizer, ids, self.tokenizer.decode)
 
     def _render_turn(self, turn: Turn) -> str:
         if turn.role == "user":

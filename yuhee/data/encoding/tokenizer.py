@@ -2,7 +2,7 @@
 
 import json
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -13,6 +13,7 @@ _BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 CONTROL_MARKERS = ("<s>", END, "<usr>", PAD, "<sys>", "<unk>", "<mask>", *(f"<unused{n}>" for n in range(10)))
 # KoGPT2 normalises with NFKC, which turns compatibility jamo (ㅋ, ㅏ, ㄳ) into conjoining ones; people write the former.
 _JAMO = str.maketrans({unicodedata.normalize("NFKC", chr(c)): chr(c) for c in range(0x3131, 0x3164)})
+BROKEN = "\ufffd"  # what some of a character's bytes decode to
 
 
 def parse_tokenizer(text: str) -> Tokenizer:
@@ -131,6 +132,17 @@ def save_tokenizer(
 def readable(text: str) -> str:
     """Decoded text with jamo as people type them (U+314B ㅋ, not U+110F)."""
     return text.translate(_JAMO)
+
+
+def whole_characters(tokenizer: Tokenizer, ids: Sequence[int], decode: Callable[[list[int]], str]) -> Sequence[int]:
+    """The ids up to a last run of tokens for bytes, which may yet grow into another character.
+
+    Further bytes can change all of the run: it is decoded as one.
+    """
+    end = len(ids)
+    while end and (tokenizer.id_to_token(ids[end - 1]) in _BYTES or decode(list(ids[:end])).endswith(BROKEN)):
+        end -= 1
+    return ids[:end]
 
 
 def _bare(model: models.Model) -> Tokenizer:
