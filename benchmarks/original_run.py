@@ -9,6 +9,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from omegaconf import OmegaConf
+
 from benchmarks.training.original import train_original
 from yuhee.bundle import Model
 from yuhee.data.dialogue import Dialogue
@@ -32,9 +34,8 @@ def main() -> None:
     arguments = parser.parse_args()
     run = open_run(arguments.run)
     figures = json.loads((arguments.run / "metrics.json").read_text(encoding="utf-8"))
-    seconds = (
-        figures["data/train_dialogues"] * run.config["trainer"]["max_epochs"] / figures["train/examples_per_second"]
-    )
+    epochs = OmegaConf.create(run.config).trainer.max_epochs  # a reference to another key, as a rule
+    seconds = figures["data/train_dialogues"] * epochs / figures["train/examples_per_second"]
     tokenizer = run.companion.model.encoder.tokenizer
     start = time.monotonic()
     network = train_original(

@@ -1,6 +1,6 @@
 """The results table: every row of `study.yaml` trained with every seed, evaluated, and written to `docs/results.md`.
 
-    python -m benchmarks.study [--jobs 2] [--only ROW …] [--root outputs/study]
+    python -m benchmarks.study [--jobs 2] [--threads 1] [--only ROW …] [--root outputs/study]
 
 What is finished is not done again, what was cut off goes on from its last checkpoint.
 """
@@ -99,11 +99,13 @@ def _job(row: str, values: dict[str, Any], seed: int, folders: dict[str, Path]) 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time; the cores are shared among them")
+    parser.add_argument("--threads", type=int, help="of each run; all cores shared among the jobs if not given")
     parser.add_argument("--only", nargs="*", default=[], help="rows of study.yaml")
     parser.add_argument("--root", type=Path, default=ROOT / "outputs" / "study")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results.md")
     arguments = parser.parse_args()
-    study, threads = read_study(), max(1, (os.cpu_count() or 1) // arguments.jobs)
+    study = read_study()
+    threads = arguments.threads or max(1, (os.cpu_count() or 1) // arguments.jobs)
     failed = []
 
     begun: dict[Path, Future[None]] = {}
