@@ -2,14 +2,18 @@
 
 import json
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 
 from tests.conftest import one_sentence_error
 from tests.hub import serving
 from tests.training.sweep_corpus import write_corpus
+from yuhee.errors import UserError
+from yuhee.models.pretrained import load_tokenizer
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -79,6 +83,12 @@ def test_a_hub_id_that_does_not_exist_is_one_sentence(hub: str, run: Run) -> Non
 
 
 @pytest.mark.usefixtures("_online")
-def test_no_network_is_one_sentence(run: Run) -> None:
-    result = run("yuhee", "show", "model=kogpt2", HF_ENDPOINT=NOWHERE)
-    assert "네트워크" in one_sentence_error(result)
+def test_no_network_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", NOWHERE + "/{repo_id}/resolve/{revision}/{filename}")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf"))
+    waited: list[float] = []
+    monkeypatch.setattr(time, "sleep", waited.append)  # the client tries again for half a minute
+    with pytest.raises(UserError, match=r"model\.tokenizer=.*네트워크를 확인하거나"):
+        load_tokenizer(KOGPT2, "model.tokenizer")
+    assert waited
