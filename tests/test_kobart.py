@@ -2,11 +2,13 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 from typer.testing import CliRunner
@@ -20,6 +22,7 @@ from yuhee.evaluation.likelihood import score_replies
 from yuhee.evaluation.run_data import open_run
 from yuhee.models.kobart import KoBART
 from yuhee.training import compose_config, parse_config, train
+from yuhee.training.checkpoints import Interrupted
 
 SMALL = (
     "model=kobart",
@@ -102,6 +105,27 @@ def test_evaluation_and_probe_work_as_with_any_model(run_folder: Path) -> None:
     assert figures["bpc"]["value"] > 0
     assert (run_folder / "evaluation" / "report.html").is_file()
     _command("probe", str(run_folder))
+
+
+class _CtrlC(pl.Callback):
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        if trainer.global_step == 3:
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_a_run_that_was_stopped_ends_like_one_that_was_not(tmp_path: Path) -> None:
+    write_corpus(Path("corpus.jsonl"))
+    config = parse_config(compose_config([*SMALL]))
+    with pytest.raises(Interrupted):
+        train(config, tmp_path / "stopped", [_CtrlC()])
+    figures = [
+        {key: value for key, value in result.metrics.items() if "second" not in key}
+        for result in (
+            train(config, tmp_path / "whole"),
+            train(config.model_copy(update={"ckpt_path": "last"}), tmp_path / "stopped"),
+        )
+    ]
+    assert figures[0] == figures[1]
 
 
 def test_packing_is_refused_before_weights_load(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
