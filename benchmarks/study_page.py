@@ -62,7 +62,7 @@ def _over(values: list[float]) -> str:
     if not known:
         return ""
     seeds = over_seeds(known)
-    if not seeds.sd > 0:  # one run, or all alike
+    if not seeds.sd > 1e-9 * abs(seeds.mean):  # one run, or all alike but for rounding
         return f"{seeds.mean:#.3g}".removesuffix(".")
     decimals = max(0, 1 - math.floor(math.log10(seeds.sd)))  # two digits of the deviation
     return f"{seeds.mean:.{decimals}f} ± {seeds.sd:.{decimals}f}"

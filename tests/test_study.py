@@ -104,6 +104,12 @@ def test_a_failed_run_is_named_and_the_others_are_done(
     assert Path("page.md").is_file()
 
 
+def test_seeds_that_are_alike_have_no_deviation(tmp_path: Path) -> None:
+    for seed, bpc in ((1, 94.55319148936171), (2, 94.55319148936169)):
+        _finished(tmp_path / "ours" / f"seed={seed}", bpc)
+    assert "| **ours** | 2 | 94.6 |" in page(STUDY, tmp_path)
+
+
 def test_the_page_shows_mean_and_deviation_baselines_and_what_is_missing(tmp_path: Path) -> None:
     _finished(tmp_path / "ours" / "seed=1", 2.0)
     _finished(tmp_path / "ours" / "seed=2", 3.0)
