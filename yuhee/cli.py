@@ -33,7 +33,7 @@ def chat(
     ] = None,
     emotion: Annotated[
         str | None,
-        typer.Option(help="내 감정 표지 (songys: 0 일상, 1 슬픔, 2 기쁨). auto: 감정 모델이 내 말에서 읽는다."),
+        typer.Option(help="내 감정 표지 (songys: 0 일상, 1 이별, 2 사랑). auto: 감정 모델이 내 말에서 읽는다."),
     ] = None,
     emotion_model: Annotated[
         Path | None, typer.Option(help="auto가 쓸 감정 모델. 비우면 outputs/ 의 가장 새로 끝난 감정 모델.")
@@ -44,7 +44,7 @@ def chat(
     top_p: Annotated[float, typer.Option(help="확률 합이 이만큼인 후보에서만 뽑는다.")] = 0.9,
     repetition_penalty: Annotated[float, typer.Option(help="한 대답 안의 되풀이를 누른다(1: 끔).")] = 1.05,
     max_new_tokens: Annotated[int, typer.Option(help="한 대답의 길이 한도(토큰).")] = 64,
-    beams: Annotated[int, typer.Option(help="2부터: 뽑는 대신 이만큼의 갈래에서 가장 그럴듯한 답(빔 서치).")] = 1,
+    beams: Annotated[int, typer.Option(help="2부터: 뽑는 대신 이만큼의 갈래에서 가장 그럴듯한 답(빔 탐색).")] = 1,
     history: Annotated[int | None, typer.Option(min=0, help="돌아볼 주고받음의 수. 비우면 학습한 만큼.")] = None,
     engine: Annotated[str, typer.Option(help="auto(가장 빠른 것), torch, int8, ctranslate2.")] = "auto",
 ) -> None:
@@ -127,7 +127,7 @@ def evaluate(
     on: Annotated[Literal["test", "val"], typer.Option(help="시험할 부분. 설정은 val로 고른다.")] = "test",
     limit: Annotated[int | None, typer.Option(min=1, help="질문을 이만큼만 뽑아서. 비우면 모두.")] = None,
     sample: Annotated[bool, typer.Option("--sample", help="가장 그럴듯한 토큰 대신 대화할 때처럼 뽑는다.")] = False,
-    beams: Annotated[int, typer.Option(help="2부터: 이만큼의 갈래에서 가장 그럴듯한 답(빔 서치).")] = 1,
+    beams: Annotated[int, typer.Option(help="2부터: 이만큼의 갈래에서 가장 그럴듯한 답(빔 탐색).")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="질문 뽑기, 대답 뽑기, 무작위 기준선의 씨앗.")] = 0,
     split: Annotated[
         Literal["group", "row"] | None, typer.Option(help="row: 새는 분할(행 단위)을 새지 않는 분할 옆에 보인다.")

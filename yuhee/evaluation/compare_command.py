@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -141,12 +140,12 @@ def importance_line(explained: Importance) -> str:
 
 def _write(out: Path, runs: pd.DataFrame, ranking: Ranking, explained: Importance, notes: Sequence[str]) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    drawn: dict[str, Figure] = {}
-    for name, (_, draw) in PLOTS.items():
+    figures = {name: draw(runs, ranking.by) for name, (_, draw) in PLOTS.items()}
+    drawn = {name: figure for name, figure in figures.items() if figure is not None}
+    for name in PLOTS:
         (out / f"{name}.png").unlink(missing_ok=True)  # of an earlier comparison
-        if (figure := draw(runs, ranking.by)) is not None:
-            drawn[name] = figure
-            save_png(figure, out / f"{name}.png")
+    for name, figure in drawn.items():
+        save_png(figure, out / f"{name}.png")
     settings = part(runs, SETTING)
     same = {name: settings[name].iloc[0] for name in settings if settings[name].map(repr).nunique() == 1}
     page = (

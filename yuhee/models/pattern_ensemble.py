@@ -99,6 +99,7 @@ class PatternEnsemble:
         with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []):
             torch.manual_seed(int.from_bytes(hashlib.blake2b(place.encode(), digest_size=8).digest()))
             model.train(material, self.recipe)
+        log.info("틀 '%s': 배운 모델이 메시지 %d개를 읽습니다", cloze.pattern, len(texts))
         return model.told(texts)
 
     def _grown(

@@ -188,12 +188,26 @@ def _read_config(file: Path, place: str, key: str) -> dict[str, Any]:
 
 
 def _check_architecture(file: Path, place: str, key: str, auto: str, only: str | None) -> None:
-    kind = _read_config(file, place, key).get("model_type")
-    known = {only} if only else {config.model_type for config in getattr(transformers, auto)._model_mapping}
-    if kind not in known:
+    config = _read_config(file, place, key)
+    kind = config.get("model_type")
+    known = {only} if only else _kinds(auto)
+    if kind not in known or _reads_otherwise(kind, auto, is_decoder=bool(config.get("is_decoder"))):
         raise UserError(
             f"{key}={place}: {kind}은(는) {KINDS[auto]}이 아닙니다. 다른 체크포인트나 다른 model=…을 고르세요."
         )
+
+
+def _reads_otherwise(kind: str, auto: str, *, is_decoder: bool) -> bool:
+    """Whether `transformers` builds it all the same: an encoder that would see the reply it is to write, or a
+    classifier of an encoder-decoder, which reads a sentence by its end token."""
+    if auto == "AutoModelForSeq2SeqLM":
+        return False
+    both_ways = auto == "AutoModelForCausalLM" and kind in _kinds("AutoModelForMaskedLM") and not is_decoder
+    return both_ways or kind in _kinds("AutoModelForSeq2SeqLM")
+
+
+def _kinds(auto: str) -> set[str]:
+    return {config.model_type for config in getattr(transformers, auto)._model_mapping}
 
 
 def _from_hub(place: str, key: str, name: str = "tokenizer.json") -> str:
