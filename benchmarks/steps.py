@@ -17,7 +17,7 @@ from yuhee.data.splits import Split, split
 from yuhee.models.causal_lm import CausalLM
 from yuhee.training import TrainConfig, compose_config, parse_config
 from yuhee.training.memory import keep_freed_memory
-from yuhee.training.run import _Run
+from yuhee.training.trainer import make_trainer
 
 
 class StopFit(Exception):
@@ -95,5 +95,5 @@ def fit(subject: Subject, dialogues: Sequence[Dialogue], batch_size: int, warmup
             cache_key="benchmark",
             batch_size=batch_size,
         )
-        _Run(subject.config, Path(folder), ())._trainer([clock]).fit(subject.module, data)
+        make_trainer(subject.config, Path(folder), [], [clock]).fit(subject.module, data)
     return clock
