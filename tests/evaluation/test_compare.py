@@ -369,6 +369,16 @@ def test_mistakes_are_one_sentence(tmp_path: Path, run: Callable[..., CompletedP
     assert not (tmp_path / "s" / "comparison").exists()
 
 
+def test_a_comparison_that_fails_leaves_the_one_before(tmp_path: Path) -> None:
+    grid(tmp_path / "good")
+    compare([tmp_path / "good"], out=tmp_path / "out")
+    before = sorted(file.name for file in (tmp_path / "out").iterdir())
+    begun = make_run(tmp_path / "begun", {"optimized_metric": "val/bpc"})
+    with pytest.raises(UserError, match="아직 수치가 없습니다"):
+        compare([begun], out=tmp_path / "out")
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == before
+
+
 def test_runs_without_a_common_folder_are_compared_here(tmp_path: Path) -> None:
     from yuhee.evaluation.compare_command import _common_folder
 

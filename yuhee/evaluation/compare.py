@@ -158,8 +158,10 @@ def figure_to_sort_by(runs: pd.DataFrame, by: str | None) -> str:
         return counts.most_common(1)[0][0] if counts else DEFAULT
     if by in names or f"evaluation/{by}" in names:
         return by if by in names else f"evaluation/{by}"
+    if not names:
+        raise UserError("이 실행들에는 아직 수치가 없습니다. 첫 검증이 끝난 뒤에 견주세요.")
     near = difflib.get_close_matches(by, names, n=3, cutoff=0.4) or names[:5]
-    raise UserError(f"--by {by}: 이 실행들에 그런 수치가 없습니다. 가까운 이름: {', '.join(near) or '없음'}.")
+    raise UserError(f"--by {by}: 이 실행들에 그런 수치가 없습니다. 가까운 이름: {', '.join(near)}.")
 
 
 def rank(runs: pd.DataFrame, by: str | None = None, *, each: bool = False) -> Ranking:
