@@ -14,7 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from yuhee.errors import UserError
-from yuhee.training import Interrupted, config_dir, parse_config, prepare, print_summary, run_job, train
+from yuhee.training import Interrupted, config_dir, parse_config, prepare, print_summary, remove_unbegun, run_job, train
 
 gc.freeze()  # nor are they searched later
 gc.enable()
@@ -30,6 +30,7 @@ def main(config: DictConfig) -> float:
         result = train(parse_config(config), folder)
     except UserError as error:
         print(f"오류: {error}", file=sys.stderr)
+        remove_unbegun(folder)
         sys.exit(130 if isinstance(error, Interrupted) else 1)
     print_summary(result)
     return float(result.metrics[config.optimized_metric])

@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import yuhee
 from tests.conftest import ROOT, one_sentence_error
+from yuhee.cli import main
 from yuhee.errors import UserError
 from yuhee.training import compose_config, parse_config, train
 
@@ -179,8 +180,54 @@ def test_a_bad_corpus_is_one_sentence(content: str | bytes | None, part: str) ->
     assert "\n" not in str(caught.value)
 
 
-def test_a_mistake_is_told_by_the_command_without_a_traceback(run: Run) -> None:
-    assert "파일이 없습니다" in one_sentence_error(run("train.py", "data=songys", "data.path=bad.csv"))
+@pytest.mark.parametrize(
+    ("mistake", "part"),
+    [
+        (["data=songys", "data.path=bad.csv"], "파일이 없습니다"),
+        (["data=songys", "data.path=mine.csv", "model=kogpt2", "model.pretrained=nowhere/at/all"], "폴더가 없습니다"),
+        (["data=songys", "data.path=mine.csv", "data.few_shot=2"], "data.few_shot=2: 감정을 가려내는 모델만"),
+    ],
+)
+def test_a_mistake_is_told_without_a_traceback_and_leaves_no_run_behind(
+    run: Run, mistake: list[str], part: str
+) -> None:
+    _corpus()
+    Path("kept").mkdir()
+    Path("kept/mine.txt").touch()
+    result = run("train.py", *mistake)
+    assert result.returncode == 1
+    assert part in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+    assert not list(Path("outputs").glob("*/*"))
+    assert run("train.py", *mistake, "hydra.run.dir=kept").returncode == 1
+    assert Path("kept/mine.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["chat", "--nope"], "--nope: 그런 옵션은 없습니다"),
+        (["evaluate"], "paths: 빠졌습니다"),
+        (["evaluate", "x", "--limit", "0"], "--limit: 쓸 수 없는 값입니다(1 이상이어야 합니다)"),
+        (["chat", "--seed", "하나"], "--seed: 쓸 수 없는 값입니다(정수여야 합니다)"),
+        (["chat", "--top-p", "x"], "--top-p: 쓸 수 없는 값입니다(수여야 합니다)"),
+        (["evaluate", "x", "--on", "train"], "--on: 쓸 수 없는 값입니다('test', 'val' 가운데 하나여야 합니다)"),
+        (["evaluate", "--against"], "--against: 뒤에 값을 적어 주세요"),
+        (["chat", "하나", "둘"], "둘: 남는 말입니다"),
+        (["talk"], "talk: 그런 명령은 없습니다"),
+    ],
+)
+def test_a_mistake_in_the_command_line_is_a_sentence_in_the_users_language(
+    arguments: list[str], told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["yuhee", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    said = capsys.readouterr()
+    assert caught.value.code == 2
+    assert said.err.startswith(f"오류: {told}")
+    assert "--help' 에 있습니다" in said.err
+    assert (said.err.count("\n"), said.out) == (1, "")
 
 
 def test_bad_rows_are_told_and_the_rest_counts(run: Run) -> None:

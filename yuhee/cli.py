@@ -9,6 +9,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from yuhee.errors import UserError
+from yuhee.usage import UsageError, usage_sentence
 
 TALKS = ("text-generation", "text2text-generation")  # tasks of models, as the Hugging Face hub calls them
 READS_EMOTIONS = ("text-classification",)
@@ -226,10 +227,16 @@ def _nothing_to_talk_to() -> NoReturn:
 def main() -> None:
     """Entry point: a user's mistake is one sentence, a closed pipe or Ctrl-C is no error."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False) or 0)
     except UserError as error:
         print(f"오류: {error}", file=sys.stderr)
         sys.exit(1)
+    except UsageError as error:
+        if str(error):  # a command without arguments has printed its help
+            print(f"오류: {usage_sentence(error)}", file=sys.stderr)
+        sys.exit(2)
+    except typer.Abort:
+        sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)

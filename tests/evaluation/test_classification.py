@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
 from tests.models.labelled_corpus import SMALL, write_corpus
+from yuhee.chat.engine import Decoding
 from yuhee.cli import main
 from yuhee.data.encoding.labelled import labelled
 from yuhee.errors import UserError
@@ -28,9 +29,12 @@ from yuhee.training import compose_config, parse_config, train
 
 
 def trained(folder: Path, *overrides: str) -> Path:
-    corpus = write_corpus(folder / "corpus.jsonl")
+    return trained_on(write_corpus(folder / "corpus.jsonl"), folder / "run", *overrides)
+
+
+def trained_on(corpus: Path, folder: Path, *overrides: str) -> Path:
     common = ["data=chat_jsonl", f"data.path={corpus}", "data.privacy=public", "trainer.accelerator=cpu"]
-    return train(parse_config(compose_config([*common, *overrides])), folder / "run").folder
+    return train(parse_config(compose_config([*common, *overrides])), folder).folder
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +131,22 @@ def test_a_label_is_text_in_a_picture() -> None:
     drawn = svg(confusion_matrix(["<b>슬픔</b>", "$기쁨$"], [[3, 1], [0, 0]]))
     assert "<b>" not in drawn
     assert "$기쁨$" in drawn
+
+
+def test_what_asks_for_replies_is_refused_of_a_classifier(linear: Path) -> None:
+    with pytest.raises(UserError, match="--sample 과 --beams"):
+        evaluate_paths([linear], Asked(Options(decoding=Decoding(greedy=True, beams=3))))
+
+
+def test_a_classifier_against_a_model_that_replies_is_refused_before_either_is_asked(linear: Path) -> None:
+    small = ("data.vocab_size=500", "data.epochs=1", "trainer.max_steps=1", "model.network.hidden_size=32")
+    replies = trained_on(
+        linear.parent / "corpus.jsonl",
+        linear.parent / "replies",
+        "model=tiny",
+        *small,
+        "model.network.num_hidden_layers=1",
+    )
+    with pytest.raises(UserError, match="대답을 짓는 모델과 감정을 가려내는 모델"):
+        evaluate_paths([linear], Asked(Options()), against=replies)
+    assert not (replies / "evaluation").exists()

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 from filelock import FileLock
+from rich.cells import cell_len
 from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
@@ -238,10 +239,12 @@ def test_what_a_reader_must_know(tmp_path: Path) -> None:
     for name, corpus, by in (("a", "c1", "group"), ("b", "c2", "row")):
         make_run(tmp_path / name, {"data.split.by": by}, {"test/bpc": 1.0, "corpus_hash": corpus})
     make_run(tmp_path / "c", {"data.split.by": "row"})
+    make_run(tmp_path / "classifier", {"data.split.by": "row"}, {"test/accuracy": 0.8, "corpus_hash": "c2"})
     notes = " ".join(warnings_about(read_runs([tmp_path, tmp_path / "a" / "nothing"]), "test/bpc"))
     for told in (
         "시험 대화가 다르면",
         "설정은 val로 고르세요",
+        "끝났지만 test/bpc 값이 없는 실행 1개",
         "test/bpc 값이 아직 없는 실행 1개",
         "끝나지 않은 실행 1개",
         "건너뛴 곳 1개",
@@ -353,6 +356,24 @@ def test_the_command(tmp_path: Path, run: Callable[..., CompletedProcess[str]]) 
     assert "건너뛴 곳 1개: outputs/nothing" in done.stdout
     assert "4개뿐이라 뜻이 없습니다" in done.stdout
     assert "outputs/sweep/2026-01-01_00-00-00/comparison/index.html" in done.stdout.replace("\n", "")
+
+
+@pytest.mark.parametrize("room", [60, 80, 200])
+def test_the_table_fits_the_terminal(
+    room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(room))
+    for number in range(6):  # no two settings change together
+        settings = {f"model.set_{name}": f"{name}-value-{number == place}" for place, name in enumerate("abcdef")}
+        figures = {"val/bpc": 3.0 + number, "test/bpc": 3.1 + number, "seconds": 10.0 + number}
+        make_run(tmp_path / "r" / str(number), settings, figures)
+    compare([tmp_path], out=tmp_path / "out")
+    said = capsys.readouterr().out
+    assert max(map(cell_len, said.splitlines())) <= room
+    assert sum(f"set_{name}" in said for name in "abcdef") == {60: 1, 80: 2, 200: 6}[room]
+    assert ("다른 설정이" in said) == (room < 200)
+    for number in range(6):  # a run and its figure stand in one line
+        assert any(f"r/{number} " in line and f" {3 + number}" in line for line in said.splitlines())
 
 
 def test_mistakes_are_one_sentence(tmp_path: Path, run: Callable[..., CompletedProcess[str]]) -> None:

@@ -15,8 +15,9 @@ from tests.models.test_masked_lm import small_masked_lm
 from yuhee.chat.classifier import Classifier
 from yuhee.data.encoding.masked_text import MaskedTextEncoder
 from yuhee.data.encoding.tokenizer import train_tokenizer
+from yuhee.data.splits import split
 from yuhee.errors import UserError
-from yuhee.models.emotion_pet import SOFT_LABELS, distillation_loss
+from yuhee.models.emotion_pet import SOFT_LABELS, EmotionPet, distillation_loss
 from yuhee.models.pattern_ensemble import PatternEnsemble
 from yuhee.training import Interrupted, TrainResult, compose_config, parse_config, train
 
@@ -100,6 +101,7 @@ def test_the_loss_is_zero_at_the_soft_labels_and_its_gradient_that_of_their_cros
         (["model.patterns=['{text} {mask}']", "model.generations=1"], "model.patterns가 둘 이상"),
         (["model.from_scratch=true"], "experiment=pretrain_mlm"),
         (["model.alpha=1.5"], "1 이하여야 합니다"),
+        (["model.patterns=[]"], "model.patterns=[]: 적어도 1개가 있어야 합니다"),
     ],
 )
 def test_an_impossible_configuration_is_told_before_anything_is_read(arguments: list[str], part: str) -> None:
@@ -112,6 +114,7 @@ def test_an_impossible_configuration_is_told_before_anything_is_read(arguments: 
     ("arguments", "part"),
     [
         (["model.verbalizers.1=사랑"], "감정 1의 낱말과 토큰이 같아"),
+        (["model.verbalizers.1='  '"], "빈 낱말입니다"),
         (["model.tokenizer=maskless.json"], "<mask> 토큰이 없어"),
     ],
 )
@@ -123,6 +126,14 @@ def test_words_and_tokenizers_that_do_not_fit_are_told_before_weights_load(argum
     with pytest.raises(UserError) as caught:
         train(_config(*arguments), Path("run"))
     assert part in str(caught.value)
+
+
+def test_a_word_for_a_label_that_is_not_there_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    config = _config("model.verbalizers.joy=행복")
+    corpus = config.data.read()
+    with caplog.at_level("INFO"):
+        EmotionPet.make_encoder(config.model, config.data, split(corpus.dialogues, **dict(config.data.split)))
+    assert "감정 joy의 낱말은 쓰지 않습니다" in caplog.text
 
 
 def test_words_for_other_labels_are_typed_as_a_mapping_and_a_label_without_one_is_named() -> None:

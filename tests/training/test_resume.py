@@ -165,6 +165,9 @@ def test_a_finished_run_is_not_resumed_and_not_overwritten(uninterrupted: Path) 
     assert result.returncode == 1
     assert "하다 만 실행" in result.stderr
     folder = _run_folder(uninterrupted)
-    again = _start(uninterrupted, f"hydra.run.dir={folder}")
-    assert again.returncode == 1
-    assert "다른 실행" in again.stderr
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    for more, told in ((["ckpt_path=last"], "이미 끝난 실행"), ([], "다른 실행"), (["seed=9"], "다른 실행")):
+        again = _start(uninterrupted, f"hydra.run.dir={folder}", *more)
+        assert again.returncode == 1
+        assert told in again.stderr
+    assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before

@@ -4,6 +4,8 @@ import copy
 import hashlib
 import shutil
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,6 +52,7 @@ def generator(model: bundle.Model, folder: Path | None, quantisation: Quantisati
         UnsupportedNetworkError: of another family, or with options that CTranslate2 does not know.
         OSError: there is no room for the conversion.
     """
+    supported_specification(model.network)
     if folder is not None:
         place = folder / "ctranslate2" / f"{quantisation}-{_digest(folder)}"
         try:
@@ -107,7 +110,7 @@ def _write(model: bundle.Model, folder: Path, quantisation: Quantisation) -> Non
     network, end = copy.deepcopy(model.network), str(model.encoder.end_id)
     rows = network.get_output_embeddings().weight.shape[0]
     with torch.no_grad():
-        spec = _specification(network)
+        spec = supported_specification(network)()
         spec.decoder.projection.bias = torch.zeros(rows).masked_fill(
             forbidden_tokens(rows, model.encoder)[0], -torch.inf
         )
@@ -118,19 +121,28 @@ def _write(model: bundle.Model, folder: Path, quantisation: Quantisation) -> Non
     spec.save(str(folder))
 
 
-def _specification(network: PreTrainedModel) -> Any:
+def supported_specification(network: PreTrainedModel) -> Callable[[], Any]:
+    """What makes the network's specification.
+
+    Raises:
+        UnsupportedNetworkError: there is no such thing.
+    """
     config = network.config
     if isinstance(network, GPT2LMHeadModel):
         plain = config.scale_attn_weights and not (config.scale_attn_by_inverse_layer_idx or config.add_cross_attention)
         if plain and config.activation_function in _ACTIVATIONS:
-            spec = GPT2Loader().get_model_spec(network)
-            spec.config.layer_norm_epsilon = config.layer_norm_epsilon
-            return spec
+            return partial(_gpt2, network)
     if isinstance(network, GPTNeoXForCausalLM):
         plain = config.attention_bias and config.rope_parameters["rope_type"] == "default"
         if plain and config.hidden_act in _ACTIVATIONS:
-            return _gpt_neox(network)
+            return partial(_gpt_neox, network)
     raise UnsupportedNetworkError(config.model_type)
+
+
+def _gpt2(network: GPT2LMHeadModel) -> Any:
+    spec = GPT2Loader().get_model_spec(network)
+    spec.config.layer_norm_epsilon = network.config.layer_norm_epsilon
+    return spec
 
 
 def _gpt_neox(network: GPTNeoXForCausalLM) -> Any:

@@ -18,7 +18,7 @@ from yuhee.evaluation.evaluate import Evaluated, Options, as_beside, evaluate, o
 from yuhee.evaluation.files import evaluation_folder, save
 from yuhee.evaluation.result import Evaluation
 from yuhee.evaluation.run_data import Run, open_run
-from yuhee.evaluation.scoring import differences
+from yuhee.evaluation.scoring import OTHER_QUESTIONS, differences
 from yuhee.evaluation.tables import control_table, differences_table, figures_table, reasons, seeds_table, splits_table
 
 PER_RUN = ("seed", "ckpt_path", "logger")  # keys in which runs of the same configuration may differ
@@ -58,11 +58,7 @@ def evaluate_paths(paths: Sequence[Path], asked: Asked, against: Path | None = N
     Raises:
         UserError: a path cannot be evaluated, told after all others are done.
     """
-    if against is not None and len(paths) > 1:
-        raise UserError("--against 는 실행 하나와 다른 하나를 견줍니다. 앞에는 실행을 하나만 적어 주세요.")
-    for path in [*paths, *([against] if against else [])]:
-        if not path.expanduser().exists():  # said before the long work
-            raise UserError(f"{path}: 그런 파일이나 폴더가 없습니다. outputs/ 아래의 실행 폴더를 주세요.")
+    _check_paths(paths, against, asked.data_path)
     console = Console()
     runs = [path for path in paths if len(paths) == 1 or path.is_dir() or path.suffix == ".ckpt"]
     if not runs:
@@ -86,6 +82,28 @@ def evaluate_paths(paths: Sequence[Path], asked: Asked, against: Path | None = N
     _print_seeds(done, console)
     if failed:
         raise UserError(f"실행 {len(runs)}개 가운데 {failed}개를 평가하지 못했습니다. 까닭은 위에 있습니다.")
+
+
+def _check_paths(paths: Sequence[Path], against: Path | None, data_path: str | None) -> None:
+    """Say before the long work what would end it."""
+    if against is not None and len(paths) > 1:
+        raise UserError("--against 는 실행 하나와 다른 하나를 견줍니다. 앞에는 실행을 하나만 적어 주세요.")
+    for path in [*paths, *([against] if against else [])]:
+        if not path.expanduser().exists():
+            raise UserError(f"{path}: 그런 파일이나 폴더가 없습니다. outputs/ 아래의 실행 폴더를 주세요.")
+    if against is not None:
+        _check_comparable(open_run(paths[0], data_path), open_run(against, data_path))
+
+
+def _check_comparable(one: Run, other: Run) -> None:
+    tasks = {run.model.encoder.task == "text-classification" for run in (one, other)}
+    if len(tasks) > 1:
+        raise UserError(
+            f"{one.folder}, {other.folder}: 대답을 짓는 모델과 감정을 가려내는 모델은 견줄 수 없습니다. "
+            "같은 일을 하는 두 실행을 주세요."
+        )
+    if one.corpus.hash != other.corpus.hash or one.facts["split"] != other.facts["split"]:
+        raise UserError(OTHER_QUESTIONS)
 
 
 def _evaluate(path: Path, asked: Asked, console: Console) -> tuple[Run, Evaluated]:
@@ -149,6 +167,8 @@ def _save_and_print(
 def _check_asked_of_classifier(path: Path, run: Run, asked: Asked) -> None:
     if asked.emotion_control:
         raise UserError(f"{path}: 감정을 가려내는 모델에는 감정 슬롯이 없습니다. --emotion-control 을 빼 주세요.")
+    if asked.options.decoding != Options().decoding:
+        raise UserError(f"{path}: 감정을 가려내는 모델은 대답을 짓지 않습니다. --sample 과 --beams 를 빼 주세요.")
     if asked.split not in (None, by := run.facts["split"]["by"]):
         raise UserError(
             f"{path}: data.split.by={by} 로 학습한 모델입니다. data.split.by={asked.split} 로 학습한 실행을 따로 평가해 주세요."

@@ -223,10 +223,13 @@ def warnings_about(runs: pd.DataFrame, by: str) -> list[str]:
     if by.startswith(("test/", "evaluation/")):
         notes.append("test로 설정을 고르면 그 점수는 더 이상 새 대화에 대한 것이 아닙니다. 설정은 val로 고르세요.")
     figures = part(runs, FIGURE)
-    without = int(figures[by].isna().sum()) if by in figures else len(runs)
-    if without:
-        notes.append(f"{by} 값이 아직 없는 실행 {without}개는 맨 뒤에 있습니다.")
-    if (unfinished := int((runs[RUN]["state"] != FINISHED).sum())) > 0:
+    finished = runs[RUN]["state"] == FINISHED
+    without = figures[by].isna() if by in figures else pd.Series(True, index=runs.index)
+    if never := int((without & finished).sum()):
+        notes.append(f"끝났지만 {by} 값이 없는 실행 {never}개는 맨 뒤에 있습니다(다른 일을 하는 모델입니다).")
+    if (yet := int((without & ~finished).sum())) > 0:
+        notes.append(f"{by} 값이 아직 없는 실행 {yet}개는 맨 뒤에 있습니다.")
+    if (unfinished := int((~finished).sum())) > 0:
         notes.append(
             f"끝나지 않은 실행 {unfinished}개의 값은 metrics.csv에서 지금까지 가장 좋은 val과 마지막 train입니다."
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -32,6 +33,7 @@ from yuhee.paths import write_private
 
 OUT = "comparison"
 SETTINGS_IN_TERMINAL = 6
+WIDEST = 24  # cells of a column in the terminal; what is longer is folded
 PLOTS = {
     "parallel": ("설정과 결과", parallel_figure),
     "scaling": ("크기와 결과", scaling_figure),
@@ -107,10 +109,11 @@ def _print(ranking: Ranking, explained: Importance, notes: Sequence[str], out: P
     console = Console(soft_wrap=False)
     table = Table(title=Text(f"실행 {sum(map(len, ranking.members))}개, {ranking.by} 순"))
     names = header(ranking)
-    shown = _in_terminal(ranking, explained)
+    body = rows(ranking)
+    shown = _in_terminal(ranking, explained, _widths(names, body), console.width)
     for place in shown:  # names and values are no markup
         table.add_column(Text(names[place].replace(".", ".\n")), overflow="fold")
-    for row in rows(ranking):
+    for row in body:
         table.add_row(*(Text(row[place]) for place in shown))
     console.print(table)
     if left_out := len(names) - len(shown):
@@ -121,13 +124,28 @@ def _print(ranking: Ranking, explained: Importance, notes: Sequence[str], out: P
     console.print(Text(f"그림과 표: {os.path.relpath(out)}/index.html"), soft_wrap=True)
 
 
-def _in_terminal(ranking: Ranking, explained: Importance) -> list[int]:
-    """Places of the columns that fit into a terminal: of many settings the most important ones."""
+def _in_terminal(ranking: Ranking, explained: Importance, widths: Sequence[int], room: int) -> list[int]:
+    """Places of the columns that fit into a terminal: the figure first, then the most important settings."""
     settings = [str(name) for name in ranking.settings]
     important = [name for name in explained.shares.index if name in settings]
-    kept = {*list(dict.fromkeys([*important, *settings]))[:SETTINGS_IN_TERMINAL]}
-    before = len(header(ranking)) - len(settings)
-    return [*range(before), *(before + place for place, name in enumerate(settings) if name in kept)]
+    before = len(widths) - len(settings)
+    ordered = [before + settings.index(name) for name in dict.fromkeys([*important, *settings])]
+    wanted = [*range(before), *ordered[:SETTINGS_IN_TERMINAL]]
+    # run and figure always; of the rest the state, then settings before further figures
+    wanted.sort(key=lambda place: (place > 1, place != before - 1, place < before))
+    kept: list[int] = []
+    used = 1
+    for place in wanted:
+        if len(kept) < 2 or used + widths[place] <= room:
+            kept.append(place)
+            used += widths[place]
+    return sorted(kept)
+
+
+def _widths(names: Sequence[str], body: Sequence[Sequence[str]]) -> list[int]:
+    """Cells each column takes: its longest word, or piece of a name, and the frame."""
+    parts = [[*name.split("."), *(row[place] for row in body)] for place, name in enumerate(names)]
+    return [min(max(map(cell_len, each)), WIDEST) + 3 for each in parts]
 
 
 def importance_line(explained: Importance) -> str:

@@ -89,4 +89,4 @@ def _forest_shares(codes: Array, outcome: Array) -> tuple[Array, float]:
         tried[:, :, place] = values[:, None]
         means = forest.predict(tried.reshape(-1, codes.shape[1])).reshape(len(values), -1).mean(axis=1)
         shares[place] = np.average((means - np.average(means, weights=counts)) ** 2, weights=counts)
-    return shares / total if total > 0 else shares, float(forest.oob_score_)
+    return np.clip(shares / total, 0, 1) if total > 0 else shares, float(forest.oob_score_)

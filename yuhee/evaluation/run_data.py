@@ -119,10 +119,13 @@ def _check_finished(path: Path, folder: Path) -> None:
     if (folder / ".lock").exists() and is_running(folder):
         raise UserError(f"{path}: 이 실행은 아직 돌고 있습니다. 끝난 뒤에 평가해 주세요.")
     if not ((folder / "metrics.json").is_file() and (folder / "bundle").is_dir()):
-        raise UserError(
-            f"{path}: 끝나지 않은 실행입니다. 같은 설정에 ckpt_path=last 를 붙여 마저 학습하거나, "
-            "지금까지의 모델을 보려면 그 안의 checkpoints/best.ckpt 를 주세요."
-        )
+        saved = {file.name for file in (folder / "checkpoints").glob("*.ckpt")}
+        if not saved:
+            raise UserError(
+                f"{path}: 시작하자마자 멈춘 실행이라 평가할 것이 없습니다. 같은 설정으로 다시 학습해 주세요."
+            )
+        best = ", 지금까지의 모델을 보려면 그 안의 checkpoints/best.ckpt 를 주세요" if "best.ckpt" in saved else ""
+        raise UserError(f"{path}: 끝나지 않은 실행입니다. 같은 설정에 ckpt_path=last 를 붙여 마저 학습해 주세요{best}.")
 
 
 def _config(folder: Path) -> dict[str, Any]:

@@ -25,6 +25,10 @@ from yuhee.evaluation.statistics import (
     take,
 )
 
+OTHER_QUESTIONS = (
+    "두 평가의 시험 질문이 달라 짝지어 견줄 수 없습니다. 같은 말뭉치와 같은 data.split 으로 평가한 것을 골라 주세요."
+)
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -85,9 +89,7 @@ def differences(first: Scores, second: Scores, *, replicates: int = REPLICATES, 
         UserError: they answered other questions.
     """
     if first.ids != second.ids:
-        raise UserError(
-            "두 평가의 시험 질문이 달라 짝지어 견줄 수 없습니다. 같은 말뭉치와 같은 data.split 으로 평가한 것을 골라 주세요."
-        )
+        raise UserError(OTHER_QUESTIONS)
     both = {name: (each, second.measured[name]) for name, each in first.measured.items() if name in second.measured}
     pairs = [(one, other) for one, other in both.values() if not isinstance(one, str) and not isinstance(other, str)]
     computed = iter(paired_differences(pairs, first.dialogues, replicates=replicates, seed=seed))

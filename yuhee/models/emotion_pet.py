@@ -6,6 +6,7 @@ classifier that is kept learns from those soft labels.
 """
 
 import hashlib
+import logging
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -35,6 +36,8 @@ from yuhee.models.pattern_ensemble import PatternEnsemble, Plan
 from yuhee.models.pattern_model import Material, Recipe
 from yuhee.models.pretrained import load_network
 from yuhee.paths import private_partial
+
+log = logging.getLogger(__name__)
 
 SOFT_LABELS = "soft_labels.pt"  # in the run's folder: digests of the messages' token ids, and their probabilities
 
@@ -118,6 +121,8 @@ class EmotionPet(EmotionRoberta):
                 "빈칸을 채우는 모델(BERT, RoBERTa)을 model.pretrained에 주세요."
             )
         clozes(config, encoder)
+        if unused := [label for label in config.verbalizers if label not in encoder.labels]:
+            log.info("model.verbalizers: 말뭉치에 없는 감정 %s의 낱말은 쓰지 않습니다.", ", ".join(unused))
         return encoder
 
     def prepare(self, data: DialogueDataModule, folder: Path, device: torch.device) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from yuhee.data.encoding.cloze import Cloze, Gap
@@ -97,7 +98,8 @@ class PatternModel:
         self.network.eval()
         filled = self.filled(texts)
         order = sorted(range(len(texts)), key=lambda index: len(next(iter(filled.values()))[index].input_ids))
-        scores = [self.scores(filled, order[start : start + BATCH]).cpu() for start in range(0, len(order), BATCH)]
+        starts = tqdm(range(0, len(order), BATCH), desc="읽기", leave=False, disable=None)  # on a terminal alone
+        scores = [self.scores(filled, order[start : start + BATCH]).cpu() for start in starts]
         return torch.cat(scores)[torch.tensor(order).argsort()].log_softmax(-1)
 
     def train(self, material: Material, recipe: Recipe) -> None:
@@ -109,7 +111,7 @@ class PatternModel:
         filled, labels = self.filled(material.texts), material.labels.to(self.device)
         labelled = _in_turn(len(material.texts), recipe.batch_size)
         unlabelled = _in_turn(len(material.unlabelled), UNLABELLED * recipe.batch_size)
-        for _ in range(recipe.steps):
+        for _ in tqdm(range(recipe.steps), desc="학습", leave=False, disable=None):
             chosen = next(labelled)
             loss = F.cross_entropy(self.scores(filled, chosen), labels[chosen])
             if recipe.alpha:

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from yuhee.errors import UserError
 from yuhee.training.config import find_problems, nearest, problems_error
 from yuhee.training.launchers import check_launcher
-from yuhee.training.run_folder import new_run_folder, resume_folder
+from yuhee.training.run_folder import check_unused, new_run_folder, resume_folder
 from yuhee.training.sweep_folder import resume_sweep
 
 PATH_KEYS = re.compile(
@@ -88,9 +88,17 @@ def prepare(arguments: Sequence[str]) -> list[str]:
     problems += find_problems(config)
     if problems:
         raise problems_error(problems)
-    if config.ckpt_path == "last":
-        return _resumed(prepared, config, multirun)
-    return prepared
+    if not multirun:
+        _check_folder(arguments, config)
+    return _resumed(prepared, config, multirun) if config.ckpt_path == "last" else prepared
+
+
+def _check_folder(arguments: Sequence[str], config: DictConfig) -> None:
+    """Before Hydra writes its files over those of a run that is there."""
+    for argument in arguments:
+        key, _, value = argument.lstrip("+").partition("=")
+        if key == "hydra.run.dir":
+            check_unused(Path(value.strip("'\"")).expanduser(), config.ckpt_path)
 
 
 def _resumed(prepared: list[str], config: DictConfig, multirun: bool) -> list[str]:

@@ -12,8 +12,10 @@ from yuhee.data.encoding.encoder import ReplyEncoder
 from yuhee.data.encoding.reply_example import Kind
 from yuhee.data.encoding.tokenizer import readable
 from yuhee.data.splits import split
+from yuhee.errors import UserError
 from yuhee.training.config import parse_config
 from yuhee.training.overrides import compose_config
+from yuhee.training.trainer import quieten
 
 STYLES = {
     Kind.REPLY: ("배움", "bold green"),
@@ -28,6 +30,9 @@ def print_examples(overrides: Sequence[str], count: int) -> None:
     Raises:
         UserError: a wrong configuration, or a corpus or tokenizer that cannot be read.
     """
+    quieten()
+    if not_overrides := [each for each in overrides if "=" not in each and not each.startswith("~")]:
+        raise UserError(f"{not_overrides[0]}: '이름=값' 꼴로 적어 주세요. 예: yuhee show data=songys model=kogpt2")
     config = parse_config(compose_config(overrides))
     corpus = config.data.read()
     parts = split(corpus.dialogues, **dict(config.data.split))

@@ -36,7 +36,7 @@ from yuhee.training.loggers import make_loggers
 from yuhee.training.memory import keep_freed_memory
 from yuhee.training.progress import StepFigures
 from yuhee.training.reply_table import ReplyTable
-from yuhee.training.run_folder import locked
+from yuhee.training.run_folder import check_unused, locked
 from yuhee.training.trainer import make_trainer, quieten
 from yuhee.training.wandb_run import WandbRun, tracked
 
@@ -161,9 +161,15 @@ class _Run:
 
     def _data(self, corpus: Corpus, parts: Split) -> DialogueDataModule:
         config = self.config.data
+        encoder = self.config.family.make_encoder(self.config.model, config, parts)
+        if config.few_shot is not None and encoder.task != "text-classification":
+            raise UserError(
+                f"data.few_shot={config.few_shot}: 감정을 가려내는 모델만 적은 표지로 배웁니다. "
+                "data.few_shot을 빼거나 model=emotion_pet, emotion_roberta, emotion_linear 가운데 하나를 쓰세요."
+            )
         data = DialogueDataModule(
             parts,
-            self.config.family.make_encoder(self.config.model, config, parts),
+            encoder,
             # personal text never leaves the run's own folder
             cache=self.folder / "cache" if corpus.private else cache_dir() / "encoded",
             cache_key=self._cache_key(corpus),
@@ -208,13 +214,9 @@ class _Run:
 
     def _checkpoint_to_resume(self) -> Path | None:
         path = self.config.ckpt_path
+        check_unused(self.folder, path)
         if path == "last":
             return readable_checkpoint(self.folder)
-        if (self.folder / "checkpoints").exists():
-            raise UserError(
-                f"{self.folder}: 이 폴더에는 다른 실행이 있습니다. 이어 가려면 ckpt_path=last 를, "
-                "새로 하려면 다른 hydra.run.dir를 쓰세요."
-            )
         if path is None:
             return None
         bundle.load_checkpoint(Path(path).expanduser())  # refuses what is missing, broken, foreign or unsafe

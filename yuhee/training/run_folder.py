@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -15,6 +16,7 @@ from yuhee.errors import UserError
 from yuhee.paths import PATIENCE, is_running
 
 OUTPUTS = "outputs"
+BEFORE_LEARNING = (".hydra", ".lock", "train.log", "read_report.json", "read_report.html", "cache")
 
 
 def new_run_folder(root: str = OUTPUTS) -> str:
@@ -52,6 +54,31 @@ def _task(run: Path) -> str:
         return str(facts.get("task", "text-generation"))
     except (OSError, ValueError, AttributeError):
         return ""
+
+
+def check_unused(folder: Path, ckpt_path: str | None) -> None:
+    """Refuse a folder that holds another run, or one whose run has come to its end and is to go on.
+
+    Raises:
+        UserError: with what to do instead.
+    """
+    if ckpt_path == "last":
+        if is_finished(folder):
+            raise UserError(
+                f"{folder}: 이미 끝난 실행이라 이어 갈 것이 없습니다. 더 학습하려면 다른 폴더에서 "
+                f"ckpt_path={folder}/checkpoints/last.ckpt 와 더 큰 data.epochs로 시작해 주세요."
+            )
+    elif (folder / "checkpoints").exists():
+        raise UserError(
+            f"{folder}: 이 폴더에는 다른 실행이 있습니다. 이어 가려면 ckpt_path=last 를, "
+            "새로 하려면 다른 hydra.run.dir를 쓰세요."
+        )
+
+
+def remove_unbegun(folder: Path) -> None:
+    """Remove what a run leaves that ended before it learned anything; a folder with anything else in it stays."""
+    if all(item.name in BEFORE_LEARNING for item in folder.iterdir()):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def resume_folder(config: DictConfig, root: str = OUTPUTS) -> Path:

@@ -127,6 +127,8 @@ class Cloze:
         known: dict[tuple[int, ...], str] = {}
         for label, answer in zip(labels, self.answers, strict=True):
             key = f"model.verbalizers.{label}={words[label]}"
+            if not words[label].strip():
+                raise UserError(f"{key}: 빈 낱말입니다. 이 감정을 나타낼 낱말을 하나 적어 주세요.")
             if not answer or unknown in answer or special & set(answer):
                 raise UserError(f"{key}: 이 토크나이저가 모르는 낱말입니다. 다른 낱말로 바꿔 주세요.")
             if other := known.get(tuple(answer)):
