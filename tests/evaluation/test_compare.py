@@ -370,8 +370,8 @@ def test_the_table_fits_the_terminal(
     compare([tmp_path], out=tmp_path / "out")
     said = capsys.readouterr().out
     assert max(map(cell_len, said.splitlines())) <= room
-    assert sum(f"set_{name}" in said for name in "abcdef") == {60: 1, 80: 2, 200: 6}[room]
-    assert ("다른 설정이" in said) == (room < 200)
+    assert sum(f"set_{name}" in said for name in "abcdef") == {60: 2, 80: 3, 200: 6}[room]
+    assert ("개 더 있습니다" in said) == (room < 200)
     for number in range(6):  # a run and its figure stand in one line
         assert any(f"r/{number} " in line and f" {3 + number}" in line for line in said.splitlines())
 
@@ -405,3 +405,11 @@ def test_runs_without_a_common_folder_are_compared_here(tmp_path: Path) -> None:
 
     runs = pd.DataFrame([["/a/x"], ["/b/y"]], columns=pd.MultiIndex.from_tuples([("run", "folder")]))
     assert _common_folder(runs) == Path.cwd()
+
+
+def test_a_key_that_an_older_run_lacks_is_as_good_as_unset(tmp_path: Path) -> None:
+    for seed, more in ((1, {}), (2, {"data.few_shot": None}), (3, {"data.few_shot": 32})):
+        make_run(tmp_path / str(seed), {"seed": seed, "model.lr": 1.0, **more}, {"val/bpc": 3.0})
+    ranking = rank(read_runs([tmp_path]))
+    assert [len(members) for members in ranking.members] == [2, 1]
+    assert list(ranking.settings) == ["data.few_shot"]

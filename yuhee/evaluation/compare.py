@@ -132,6 +132,8 @@ def _telling(name: str) -> tuple[bool, int, str]:
 
 
 def _comparable(value: Any) -> str:
+    if value is None:
+        return _MISSING  # a run from before there was such a key is as one that leaves it unset
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _MISSING if math.isnan(value) else repr(float(value))  # 1 and 1.0 are one setting
     return f"{type(value).__name__}:{value}"

@@ -117,7 +117,7 @@ def _print(ranking: Ranking, explained: Importance, notes: Sequence[str], out: P
         table.add_row(*(Text(row[place]) for place in shown))
     console.print(table)
     if left_out := len(names) - len(shown):
-        console.print(Text(f"* 다른 설정이 {left_out}개 더 있습니다. 모두 index.html 과 table.csv 에 있습니다."))
+        console.print(Text(f"* 열이 {left_out}개 더 있습니다. 모두 index.html 과 table.csv 에 있습니다."))
     console.print(Text(f"설정의 중요도: {visible(importance_line(explained))}"))
     for note in notes:
         console.print(Text(f"* {visible(note)}"))
