@@ -172,7 +172,7 @@ def test_the_leaky_split_stands_beside_the_honest_one(run_folder: Path, capsys: 
     assert (
         honest["systems"]["model"]["figures"]["bpc"] == read(run_folder)["systems"]["model"]["figures"]["bpc"]["value"]
     )
-    assert "새는 분할 옆에" in capsys.readouterr().out
+    assert "묶음 분할(새지 않음) → 행 분할(샘)" in capsys.readouterr().out
     # the run that is there now needs no other: its baselines are fitted on both splits
     evaluate_paths([leaky], Asked(SHORT, split="row"))
     honest = read(leaky)["setting"]["other_split"]["systems"]

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from yuhee.evaluation.emotion_control import SLOTS, Control
 from yuhee.evaluation.evaluate import LEAKING
-from yuhee.evaluation.metrics import DEFINITIONS, METRICS
+from yuhee.evaluation.metrics import DEFINITIONS
 from yuhee.evaluation.result import Evaluation, Interval
 from yuhee.evaluation.statistics import Difference, over_seeds
 from yuhee.evaluation.verdict import p_value
@@ -64,13 +64,10 @@ def seeds_table(title: str, evaluations: Sequence[Evaluation]) -> Table:
 def splits_table(sides: Sequence[Mapping[str, Any]]) -> Table:
     """Systems under two splits of the same corpus side by side, the one by groups first (see `as_beside`)."""
     sides = sorted(sides, key=lambda side: str(side["by"]))
-    table = _table("새는 분할 옆에 새지 않는 분할", "시스템")
-    for side in sides:
-        for name in LEAKING:
-            table.add_column(Text(f"{SPLITS[side['by']]}\n{METRICS[name].title}{ARROWS[METRICS[name].direction]}"))
+    table = _table(" → ".join(SPLITS[side["by"]] for side in sides), "시스템", *map(metric_title, LEAKING))
     for system in dict.fromkeys(name for side in sides for name in side["systems"]):
         found = [side["systems"].get(system, {"title": "", "figures": {}}) for side in sides]
-        cells = [_number(each["figures"].get(name, math.nan)) for each in found for name in LEAKING]
+        cells = [" → ".join(_number(each["figures"].get(name, math.nan)) for each in found) for name in LEAKING]
         table.add_row(Text(max(each["title"] for each in found)), *cells)
     return table
 
@@ -104,10 +101,10 @@ def metric_title(name: str) -> Text:
     return Text(metric.title + unit + ARROWS[metric.direction])
 
 
-def _table(title: str, *columns: str) -> Table:
+def _table(title: str, *columns: str | Text) -> Table:
     table = Table(title=Text(title))
     for column in columns:
-        table.add_column(Text(column), overflow="fold")
+        table.add_column(Text(column) if isinstance(column, str) else column, overflow="fold")
     return table
 
 
