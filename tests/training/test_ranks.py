@@ -34,6 +34,31 @@ ARGUMENTS = (
     "trainer.gradient_clip_val=0.5",
     "trainer.accelerator=cpu",
 )
+FAMILIES = {
+    "kobart": (
+        "model.from_scratch=true",
+        "model.vocab_size=400",
+        "model.lr=1e-3",
+        "model.network.d_model=32",
+        "model.network.encoder_layers=2",
+        "model.network.decoder_layers=2",
+        "model.network.encoder_ffn_dim=64",
+        "model.network.decoder_ffn_dim=64",
+        "model.network.dropout=0",
+        "model.network.attention_dropout=0",
+    ),
+    "emotion_roberta": (
+        "model.from_scratch=true",
+        "data.vocab_size=400",
+        "model.lr=1e-3",
+        "model.network.hidden_size=32",
+        "model.network.num_hidden_layers=2",
+        "model.network.intermediate_size=64",
+        "model.network.hidden_dropout_prob=0",
+        "model.network.attention_probs_dropout_prob=0",
+        "model.token_dropout=0",
+    ),
+}
 TWO_RANKS = (*ARGUMENTS, "data.batch_size=3", "trainer.devices=2")
 
 
@@ -70,7 +95,9 @@ def _assert_same(run: str, one: Path, tolerance: float = 1e-4) -> None:
         for name, tensor in state.items():
             torch.testing.assert_close(states[number][name], tensor, atol=1e-5, rtol=1e-4)
     metrics, expected_metrics = (json.loads(Path(folder, "metrics.json").read_text()) for folder in (run, one))
-    for key in ("train/objective", "train/bpc", "val/bpc", "test/bpc"):
+    compared = [key for key in expected_metrics if key.endswith(("/objective", "/bpc", "/loss", "/accuracy"))]
+    assert {"train/objective", "val/loss", "test/loss"} <= set(compared)
+    for key in compared:
         assert metrics[key] == pytest.approx(expected_metrics[key], abs=tolerance), key
 
 
@@ -112,6 +139,19 @@ def test_sharded_ranks_stop_and_go_on_and_make_the_steps_of_one_process(one: Pat
     status, output = train(*ARGUMENTS, "data.batch_size=6", "ckpt_path=last", "hydra.run.dir=whole")
     assert status == 0, output
     _assert_same("whole", one)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_two_ranks_of_another_family_make_the_steps_of_one_process(family: str, strategy: str) -> None:
+    arguments = (*ARGUMENTS[:3], *ARGUMENTS[-4:], f"model={family}", *FAMILIES[family])
+    one = f"{family}-one"
+    if not Path(one).exists():
+        assert train(*arguments, "data.batch_size=6", f"hydra.run.dir={one}")[0] == 0
+    ranks = ("data.batch_size=3", "trainer.devices=2", f"trainer={strategy}", f"hydra.run.dir={family}-{strategy}")
+    status, output = train(*arguments, *ranks, ranks=2)
+    assert status == 0, output
+    _assert_same(f"{family}-{strategy}", Path(one))
 
 
 def test_half_precision_with_a_scaler_is_refused_where_weights_are_sharded() -> None:
