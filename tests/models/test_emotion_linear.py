@@ -34,12 +34,12 @@ MESSAGES = [
 UNSEEN = ["슬퍼 기뻐", "밥 먹자", "zzz", "ㅠㅠ!"]
 
 
-def fitted(tmp_path: Path, messages: list[tuple[str, str]]) -> EmotionLinear:
+def fitted(tmp_path: Path, messages: list[tuple[str, str]], **config: Any) -> EmotionLinear:
     labels = sorted({label for _, label in messages})
     encoder = CharacterTfidfEncoder.fitted([text for text, _ in messages], labels=labels, max_length=256)
     dialogues = [dialogue(text, "응", emotion=label) for text, label in messages]
     store: ExampleStore = encode_cached({"train": dialogues}, encoder.encode, tmp_path / "c", encoder.example)["train"]
-    values = {"_target_": "x", "name": "linear", "inverse_penalty": 3.0}
+    values = {"_target_": "x", "name": "linear", "inverse_penalty": 3.0, **config}
     module = EmotionLinear.create(EmotionLinearConfig(**values), encoder, {"pretrained": None})
     module.fit(store)
     return module.eval()
@@ -137,3 +137,17 @@ def test_the_command_shows_how_it_reads_messages_it_has_not_seen(
     shown = CliRunner().invoke(cli.app, ["show", *corpus, "-n", "1"])
     assert "감정" in shown.stdout
     assert "│" in shown.stdout
+
+
+def test_balanced_weights_are_those_of_scikit_learn(tmp_path: Path) -> None:
+    messages = [*MESSAGES, ("또 슬퍼 밥", "1"), ("슬퍼 점심", "1"), ("기뻐 슬퍼", "1")]
+    module = fitted(tmp_path, messages, class_weights="balanced")
+    texts, labels = zip(*messages, strict=True)
+    vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 4), sublinear_tf=True)
+    plain = LogisticRegression(C=3.0, max_iter=1000, class_weight="balanced")
+    plain.fit(vectorizer.fit_transform(texts), labels)
+    found = module(module.encoder.collate()(module.encoder.read(UNSEEN))["inputs"]).softmax(-1).detach().numpy()
+    np.testing.assert_allclose(found, plain.predict_proba(vectorizer.transform(UNSEEN)), atol=1e-5)
+    unweighted = fitted(tmp_path / "other", messages)
+    other = unweighted(unweighted.encoder.collate()(unweighted.encoder.read(UNSEEN))["inputs"]).softmax(-1)
+    assert np.abs(found - other.detach().numpy()).max() > 0.01

@@ -1,5 +1,6 @@
 """PET as a run: from a masked language model, a few labels and many messages to a classifier."""
 
+import json
 import signal
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,8 @@ def test_the_loss_is_zero_at_the_soft_labels_and_its_gradient_that_of_their_cros
         (["model.patterns=['{text} 기분']"], "{mask}가 꼭 한 번 있어야 합니다"),
         (["model.patterns=['{text} {mask}']", "model.generations=1"], "model.patterns가 둘 이상"),
         (["model.from_scratch=true"], "experiment=pretrain_mlm"),
+        (["model.class_weights=balanced"], "쓰이지 않습니다"),
+        (["model.label_smoothing=0.1"], "쓰이지 않습니다"),
         (["model.alpha=1.5"], "1 이하여야 합니다"),
         (["model.patterns=[]"], "model.patterns=[]: 적어도 1개가 있어야 합니다"),
     ],
@@ -126,6 +129,40 @@ def test_words_and_tokenizers_that_do_not_fit_are_told_before_weights_load(argum
     with pytest.raises(UserError) as caught:
         train(_config(*arguments), Path("run"))
     assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("architecture", ["ElectraForPreTraining", "RobertaForSequenceClassification"])
+def test_a_checkpoint_that_fills_no_gaps_is_told_before_weights_load(architecture: str) -> None:
+    Path("masked/model.safetensors").unlink()
+    values = json.loads(Path("masked/config.json").read_text(encoding="utf-8")) | {"architectures": [architecture]}
+    values["model_type"] = architecture.partition("For")[0].lower()
+    Path("masked/config.json").write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(UserError, match=f"{architecture}.*빈칸을 채우는 층이 없습니다"):
+        train(_config(), Path("run"))
+
+
+def test_a_causal_model_is_told_before_weights_load() -> None:
+    Path("masked/model.safetensors").unlink()
+    Path("masked/config.json").write_text(json.dumps({"model_type": "gpt2"}), encoding="utf-8")
+    with pytest.raises(UserError, match=r"gpt2은\(는\) 빈칸을 채우는 모델"):
+        train(_config(), Path("run"))
+
+
+def test_generations_and_repetitions_reach_the_ensemble(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[tuple[int, int, int, int]] = []
+    member = PatternEnsemble._member
+
+    def spy(self: PatternEnsemble, generation: int, pattern: int, repetition: int, material: Any, texts: Any) -> Any:
+        trained.append((generation, pattern, repetition, len(material.texts)))
+        return member(self, generation, pattern, repetition, material, texts)
+
+    monkeypatch.setattr(PatternEnsemble, "_member", spy)
+    train(_config("model.generations=1", "model.growth=2", "model.repetitions=2", "trainer.max_steps=1"), Path("run"))
+    members = [(pattern, repetition) for pattern in range(3) for repetition in range(2)]
+    few, grown = ([entry for entry in trained if entry[0] == generation] for generation in (0, 1))
+    assert [entry[1:3] for entry in few] == [entry[1:3] for entry in grown] == members
+    assert {entry[3] for entry in few} == {6}
+    assert all(6 < entry[3] <= 12 for entry in grown)  # as many more as the others tell that label
 
 
 def test_a_word_for_a_label_that_is_not_there_is_named(caplog: pytest.LogCaptureFixture) -> None:

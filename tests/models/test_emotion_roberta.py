@@ -253,3 +253,17 @@ def test_the_default_checkpoint_is_taken_by_its_id_from_what_the_hub_client_has_
     assert result.returncode == 0, result.stderr
     [facts] = [json.loads(file.read_text(encoding="utf-8")) for file in Path("outputs").glob("*/*/bundle/yuhee.json")]
     assert (facts["pretrained"], facts["licence"], facts["private"]) == ("klue/roberta-small", "other", False)
+
+
+def test_balanced_weights_are_messages_by_labels_by_messages_of_the_label(tmp_path: Path) -> None:
+    lines = write_corpus(tmp_path / "whole.jsonl").read_text(encoding="utf-8").splitlines()
+    corpus = tmp_path / "skewed.jsonl"
+    corpus.write_text("\n".join([*lines[:60], *lines[60::3]]) + "\n", encoding="utf-8")
+    asked = ("model.class_weights=balanced", "data.privacy=public", "trainer.max_steps=1")
+    result = train(config_of(corpus, *SMALL, *asked), tmp_path / "run")
+    labels = [message.label for message in labelled(result.split.train)]
+    counts = [labels.count(name) for name in ("0", "1", "2")]
+    assert len(set(counts)) > 1
+    assert isinstance(result.module, EmotionRoberta)
+    assert result.module.class_weights is not None
+    assert result.module.class_weights.tolist() == pytest.approx([len(labels) / (3 * count) for count in counts])

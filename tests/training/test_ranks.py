@@ -84,7 +84,7 @@ def _checkpoint(folder: Path | str) -> dict[str, Any]:
     return torch.load(Path(folder) / "checkpoints" / "last.ckpt", weights_only=True)  # type: ignore[no-any-return]
 
 
-def _assert_same(run: str, one: Path, tolerance: float = 1e-4) -> None:
+def _assert_same(run: str, one: Path, tolerance: float = 1e-4, apart: tuple[str, ...] = ()) -> None:
     """Weights, the optimizer's states under the same numbers, and the figures."""
     ours, expected = _checkpoint(run), _checkpoint(one)
     assert ours["state_dict"].keys() == expected["state_dict"].keys()
@@ -95,10 +95,11 @@ def _assert_same(run: str, one: Path, tolerance: float = 1e-4) -> None:
         for name, tensor in state.items():
             torch.testing.assert_close(states[number][name], tensor, atol=1e-5, rtol=1e-4)
     metrics, expected_metrics = (json.loads(Path(folder, "metrics.json").read_text()) for folder in (run, one))
-    compared = [key for key in expected_metrics if key.endswith(("/objective", "/bpc", "/loss", "/accuracy"))]
-    assert {"train/objective", "val/loss", "test/loss"} <= set(compared)
-    for key in compared:
-        assert metrics[key] == pytest.approx(expected_metrics[key], abs=tolerance), key
+    assert {"train/objective", "val/loss", "test/loss"} <= set(expected_metrics)
+    for key in expected_metrics:
+        if key.startswith(("data/", "seconds", "corpus")) or key.endswith(("_per_second", *apart)):
+            continue
+        assert metrics[key] == pytest.approx(expected_metrics[key], rel=1e-4, abs=tolerance), key
 
 
 def test_the_steps_are_clipped(one: Path) -> None:
@@ -151,7 +152,9 @@ def test_two_ranks_of_another_family_make_the_steps_of_one_process(family: str, 
     ranks = ("data.batch_size=3", "trainer.devices=2", f"trainer={strategy}", f"hydra.run.dir={family}-{strategy}")
     status, output = train(*arguments, *ranks, ranks=2)
     assert status == 0, output
-    _assert_same(f"{family}-{strategy}", Path(one))
+    # where weights are sharded, nothing is calibrated (docs/gpu.md)
+    sharded = ("/loss", "/ece", "/ece_uncalibrated", "/temperature") if strategy == "fsdp" else ()
+    _assert_same(f"{family}-{strategy}", Path(one), apart=sharded if family == "emotion_roberta" else ())
 
 
 def test_half_precision_with_a_scaler_is_refused_where_weights_are_sharded() -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from yuhee.evaluation.statistics import Array, Indices, Sums
-from yuhee.models.class_metrics import BINS, calibration_error, confidence_bins, macro_f1
+from yuhee.models.class_metrics import BINS, calibration_error, each_confidence, mean_f1
 
 _LEAST = 1e-12  # a probability below it counts as this much
 
@@ -41,12 +41,12 @@ def _accuracy(probabilities: Array, right: Indices) -> Sums:
 
 def _macro_f1(probabilities: Array, right: Indices) -> Sums:
     labels = probabilities.shape[1]
-    table = np.eye(labels**2)[right * labels + probabilities.argmax(1)]
-    return Sums(table, lambda sums: 100 * macro_f1(sums.reshape(-1, labels, labels)))
+    told, wanted = np.eye(labels)[probabilities.argmax(1)], np.eye(labels)[right]
+    return Sums(np.hstack([told * wanted, told + wanted]), lambda sums: 100 * mean_f1(*np.hsplit(sums, 2)))
 
 
 def _calibration(probabilities: Array, right: Indices) -> Sums:
-    table = np.stack([confidence_bins(row[None], label[None]) for row, label in zip(probabilities, right, strict=True)])
+    table = each_confidence(probabilities, right)
     return Sums(table.reshape(len(right), -1), lambda sums: 100 * calibration_error(sums.reshape(-1, BINS, 3)).round(9))
 
 

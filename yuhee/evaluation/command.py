@@ -12,7 +12,7 @@ from rich.text import Text
 
 from yuhee.errors import UserError
 from yuhee.evaluation.classification import evaluate_classifier
-from yuhee.evaluation.emotion_control import Control, Reader, emotion_control
+from yuhee.evaluation.emotion_control import Control, Reader, emotion_control, slot_labels
 from yuhee.evaluation.emotion_reader import LinearReader, ModelReader, messages, replies
 from yuhee.evaluation.evaluate import Evaluated, Options, as_beside, evaluate, other_split
 from yuhee.evaluation.files import evaluation_folder, save
@@ -138,7 +138,8 @@ def _evaluate_and_save(
     run: Run, path: Path, asked: Asked, console: Console, beside: dict[str, object] | None
 ) -> Evaluated:
     control = None
-    if asked.emotion_control:  # first: it refuses a model without labels before the long work
+    if asked.emotion_control:
+        slot_labels(run)  # first: it refuses a model without labels before the long work
         reply_reader = LinearReader(replies(run.split.train))
         control = emotion_control(run, asked.options, _reader(run, asked.emotion_model), reply_reader)
     found = evaluate(run, str(path), asked.options, beside)

@@ -100,12 +100,7 @@ def emotion_control(run: Run, options: Options, reader: Reader, reply_reader: Re
     Raises:
         UserError: the model has no slot, or no question has a label.
     """
-    labels = run.companion.emotion_labels
-    if len(labels) < 2:
-        raise UserError(
-            f"{run.folder}: 감정 표지로 학습한 모델이 아니라 감정 슬롯을 잴 수 없습니다. "
-            "표지가 있는 말뭉치를 data.emotion=label 로 학습해 주세요."
-        )
+    labels = slot_labels(run)
     asked = [each for each in ask(getattr(run.split, options.on), options.limit, options.seed) if each.question.emotion]
     if not asked:
         raise UserError(f"{run.folder}: {options.on}에 감정 표지가 있는 질문이 없어 감정 슬롯을 잴 수 없습니다.")
@@ -133,6 +128,21 @@ def emotion_control(run: Run, options: Options, reader: Reader, reply_reader: Re
         overall,
         _verdict(more["wrong"], list(changed.values()), overall),
     )
+
+
+def slot_labels(run: Run) -> Sequence[str]:
+    """The labels that a model's slot takes.
+
+    Raises:
+        UserError: it has no slot.
+    """
+    labels = run.companion.emotion_labels
+    if len(labels) < 2:
+        raise UserError(
+            f"{run.folder}: 감정 표지로 학습한 모델이 아니라 감정 슬롯을 잴 수 없습니다. "
+            "표지가 있는 말뭉치를 data.emotion=label 로 학습해 주세요."
+        )
+    return labels
 
 
 def _scores(run: Run, asked: Sequence[Asked], labels: Sequence[str], reader: Reader) -> dict[str, Scores]:

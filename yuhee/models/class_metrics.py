@@ -80,8 +80,11 @@ def macro_f1(confusion: Array) -> Array:
     Returns:
         (n,) from 0 to 1.
     """
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    either = confusion.sum(-1) + confusion.sum(-2)
+    return mean_f1(np.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(-1) + confusion.sum(-2))
+
+
+def mean_f1(hits: Array, either: Array) -> Array:
+    """The same from (n, labels) hits and right + told messages."""
     scores = 2 * hits / np.maximum(either, 1e-12)
     found: Array = scores.sum(-1) / np.maximum((either > 0).sum(-1), 1)
     return found
@@ -96,10 +99,17 @@ def confidence_bins(probabilities: Array, labels: npt.NDArray[np.int64]) -> Arra
         probabilities: (n, labels).
         labels: (n,) right ones.
     """
+    bins: Array = each_confidence(probabilities, labels).sum(0)
+    return bins
+
+
+def each_confidence(probabilities: Array, labels: npt.NDArray[np.int64]) -> Array:
+    """(n, 15, 3): the bins of each message by itself, see `confidence_bins`."""
     confidence = probabilities.max(1)
     place = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
-    bins = np.zeros((BINS, 3))
-    np.add.at(bins, place, np.stack([np.ones_like(confidence), confidence, probabilities.argmax(1) == labels], 1))
+    bins = np.zeros((len(confidence), BINS, 3))
+    hits = probabilities.argmax(1) == labels
+    bins[np.arange(len(confidence)), place] = np.stack([np.ones_like(confidence), confidence, hits], 1)
     return bins
 
 

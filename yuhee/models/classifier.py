@@ -84,11 +84,16 @@ class Classifier(Family):
 
     @torch.no_grad()
     def _told(self, data: LightningDataModule) -> tuple[Tensor, Tensor]:
-        """(n, labels) logits and (n,) right labels of val."""
+        """(n, labels) logits and (n,) right labels of val, whatever the process: all of them must scale alike."""
         self.eval()
         logits, labels = [torch.zeros(0, len(self.encoder.labels))], [torch.zeros(0, dtype=torch.long)]
         for batch in data.val_dataloader():
             inputs = {name: value.to(self.device) for name, value in batch["inputs"].items()}
             logits.append(self(inputs).cpu())
             labels.append(batch["labels"])
-        return torch.cat(logits), torch.cat(labels)
+        told = torch.cat(logits), torch.cat(labels)
+        if self.trainer.world_size == 1:
+            return told
+        shares: list[Any] = [None] * self.trainer.world_size
+        torch.distributed.all_gather_object(shares, told)
+        return torch.cat([share[0] for share in shares]), torch.cat([share[1] for share in shares])

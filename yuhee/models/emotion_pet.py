@@ -34,7 +34,7 @@ from yuhee.models.emotion_roberta import EmotionRoberta, EmotionRobertaConfig
 from yuhee.models.family import Objective
 from yuhee.models.pattern_ensemble import PatternEnsemble, Plan
 from yuhee.models.pattern_model import Material, Recipe
-from yuhee.models.pretrained import load_network
+from yuhee.models.pretrained import check_fills_gaps, load_network
 from yuhee.paths import private_partial
 
 log = logging.getLogger(__name__)
@@ -90,6 +90,11 @@ class EmotionPetConfig(EmotionRobertaConfig):
                 "model.from_scratch=true: PET은 빈칸을 채울 줄 아는 모델에서 시작합니다. experiment=pretrain_mlm 으로 "
                 "학습한 bundle 폴더를 model.pretrained에 주세요"
             )
+        if self.class_weights != "none" or self.label_smoothing:
+            raise ValueError(
+                "model.class_weights, model.label_smoothing: PET의 분류기는 부드러운 표지에서 배우므로 쓰이지 않습니다. "
+                "기본값(none, 0)으로 두세요"
+            )
         if self.generations and len(self.patterns) < 2:
             raise ValueError("model.generations: 서로 가르치려면 model.patterns가 둘 이상이어야 합니다")
         return self
@@ -113,6 +118,7 @@ class EmotionPet(EmotionRoberta):
         Raises:
             UserError: as of `EmotionRoberta`, or the tokenizer, the labels and the patterns do not go together.
         """
+        check_fills_gaps(config.pretrained or "", "model.pretrained")
         plain = EmotionRoberta.make_encoder(config, data, split)
         encoder = DistillationEncoder(plain.tokenizer, labels=plain.labels, max_length=plain.max_length)
         if "mask_token" not in encoder.special.roles:

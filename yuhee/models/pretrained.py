@@ -28,6 +28,7 @@ KINDS = {  # for people
     "AutoModelForSequenceClassification": "분류에 쓸 수 있는 모델(BERT, RoBERTa, ELECTRA)",
     "AutoModelForMaskedLM": "빈칸을 채우는 모델(masked LM)",
 }
+NO_GENERATOR = ("ElectraForPreTraining",)  # tells replaced words from others, and fills none
 _UNNAMED = re.compile(r"LABEL_\d+")  # what `transformers` calls labels that nobody named
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 
@@ -136,6 +137,24 @@ def load_network(
         )
     network: PreTrainedModel = model
     return network
+
+
+def check_fills_gaps(place: str, key: str) -> None:
+    """Refuse, by its config alone, a checkpoint that is no masked language model or has lost the head of one.
+
+    Raises:
+        UserError: nothing there, no network, or another kind of it.
+    """
+    file = _config_file(place, key)
+    _check_architecture(file, place, key, "AutoModelForMaskedLM", None)
+    saved = _read_config(file, place, key).get("architectures") or ()
+    heads = {model.__name__ for model in transformers.AutoModelForMaskedLM._model_mapping.values()}
+    both = [f"{name.removesuffix('ForMaskedLM')}ForPreTraining" for name in heads]  # BERT's has the head as well
+    if saved and not {*heads, *both}.difference(NO_GENERATOR) & set(saved):
+        raise UserError(
+            f"{key}={place}: {saved[0]}(으)로 저장되어 빈칸을 채우는 층이 없습니다. "
+            f"{KINDS['AutoModelForMaskedLM']}의 체크포인트를 주세요."
+        )
 
 
 def checkpoint_labels(place: str, key: str) -> tuple[str, ...]:
