@@ -3,6 +3,7 @@
 import signal
 import sys
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
@@ -155,13 +156,14 @@ def evaluate(
     decoding.check()
     options = Options(on=on, limit=limit, decoding=decoding, seed=seed)
     asked = Asked(options, split, _retrain if retrain else None, data_path, emotion_control, emotion_model)
-    evaluate_paths(paths, asked, against)
     if log_wandb:
         from yuhee.evaluation.run_data import run_folder_of
-        from yuhee.training import log_evaluation
+        from yuhee.training import check_recorded, log_evaluation
 
         for folder in filter(None, map(run_folder_of, paths)):
-            log_evaluation(folder)
+            check_recorded(folder)
+        asked = replace(asked, publish=log_evaluation)
+    evaluate_paths(paths, asked, against)
 
 
 @app.command()

@@ -78,10 +78,14 @@ def _is_offline(tmp_path: Path) -> bool:
 
 
 @pytest.mark.usefixtures("_patient")
+@pytest.mark.parametrize("mode", [None, "online", "shared"])
 def test_without_a_key_wandb_goes_offline(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    mode: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Whatever the user's environment asks for: on a terminal W&B itself would ask for a key, and wait."""
     monkeypatch.delenv("WANDB_API_KEY")
+    if mode:
+        monkeypatch.setenv("WANDB_MODE", mode)
     assert _is_offline(tmp_path)
     assert "키가 없어 오프라인" in caplog.text
 

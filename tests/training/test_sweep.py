@@ -103,9 +103,12 @@ def test_a_folder_of_another_sweep_is_refused() -> None:
 
 def test_wrong_settings_of_any_job_are_told_before_the_first_starts() -> None:
     launcher = Launcher(_good)
-    with pytest.raises(UserError, match=r"data\.batch_size=0(.|\n)*seed=-1"):
-        grid(_sweep(launcher), ["data.batch_size=4,0", "seed=1,-1"], None)
+    for batch_size in (None, 1):
+        sweep = _sweep(launcher)
+        with pytest.raises(UserError, match=r"data\.batch_size=0(.|\n)*seed=-1"), sweep.held([]):
+            grid(sweep, ["data.batch_size=4,0", "seed=1,-1"], batch_size)
     assert launcher.started == []
+    assert not FOLDER.exists()
 
 
 def test_an_interval_needs_a_search() -> None:
@@ -143,6 +146,24 @@ def test_a_search_that_was_killed_keeps_its_trials_and_goes_on() -> None:
     assert {row["job"] for row in _rows()} == set("01234567")
     assert float(_rows()[0]["val/bpc"]) == study.best_value
     assert _rows()[0]["data"] in ("sample", "songys")
+
+
+def test_a_proposal_that_cannot_be_is_a_failed_trial_and_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    FOLDER.mkdir(parents=True)
+    space = ["model.lr=1e-3", "data.batch_size=int(interval(0, 1))"]
+    for trials, started in ((6, None), (8, 2)):  # the second start goes on after the first
+        launcher = Launcher(_good)
+        sweep = _sweep(launcher)
+        search(sweep, space, n_trials=trials, batch_size=2, seed=0, pruner=None)
+        assert sweep.summarise()
+        assert started is None or len(launcher.started) <= started
+    study = TrialReport.of(FOLDER, 0, None)[0].trial.study  # type: ignore[attr-defined]
+    states = {trial.params["data.batch_size"]: trial.state for trial in study.trials}
+    assert states == {0: TrialState.FAIL, 1: TrialState.COMPLETE}
+    failed = [row for row in _rows() if row["status"] == "failed"]
+    assert len(_rows()) == 8 > len(failed) > 0
+    assert all(row["data.batch_size"] == "0" and "data.batch_size=0" in row["error"] for row in failed)
+    assert "data.batch_size=0" in capsys.readouterr().out
 
 
 def test_a_trial_that_had_no_settings_yet_when_it_was_killed_counts_as_failed() -> None:

@@ -16,6 +16,7 @@ from optuna.trial import TrialState
 
 from tests.conftest import ROOT
 from tests.training.sweep_corpus import SMALL, write_corpus
+from tests.training.wandb_files import records
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 FOLDER = Path("outputs/sweep/here")
@@ -90,6 +91,31 @@ def test_a_search_killed_in_a_trial_resumes_that_trial(tmp_path: Path) -> None:
         with (folder / str(trial.number) / "metrics.csv").open(newline="") as file:
             steps = [int(row["step"]) for row in csv.DictReader(file) if row["train/loss"]]
         assert steps == list(range(1, 13)), "a trial that was resumed has every step once"
+
+
+def test_pruned_trials_are_runs_of_their_own_in_one_group_of_wandb(run: Run, tmp_path: Path) -> None:
+    """Nothing is as good as the pruner wants: both trials stop at their first validation, and neither failed."""
+    write_corpus(tmp_path)
+    pruner = (
+        "hydra.sweeper.pruner._target_=optuna.pruners.ThresholdPruner",
+        "+hydra.sweeper.pruner.upper=0.001",
+        "~hydra.sweeper.pruner.n_startup_trials",
+        "hydra.sweeper.pruner.n_warmup_steps=0",
+    )
+    search = ("hydra/sweeper=optuna", "hydra.sweeper.n_trials=2", "model.lr=interval(1e-4, 1e-3)", *pruner)
+    result = run("train.py", "-m", *SMALL, "data.epochs=2", f"hydra.sweep.dir={FOLDER}", *search, "logger=wandb")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert {number: row["status"] for number, row in _table().items()} == {0: "pruned", 1: "pruned"}
+    assert all(float(row["val/bpc"]) > 0 for row in _table().values())
+    ids = set()
+    for number in range(2):
+        kinds = list(records(FOLDER / str(number)))
+        [recorded] = [record for kind, record in kinds if kind == "run"]
+        [ended] = [record for kind, record in kinds if kind == "exit"]
+        ids.add(recorded.run_id)
+        assert (recorded.run_group, ended.exit_code) == (FOLDER.name, 0)
+        assert recorded.display_name == f"{FOLDER.name}/{number}"
+    assert len(ids) == 2
 
 
 @pytest.mark.parametrize(("launcher", "jobs"), [("submitit_local", 1), ("ray", 2)])

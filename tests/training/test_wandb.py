@@ -173,29 +173,30 @@ def test_bundle_and_report_are_artifacts(small_model: bundle.Model, tmp_path: Pa
     [sent] = [record for kind, record in records(tmp_path) if kind == "artifact"]
     assert sent.type == "bundle"
     assert {"model.safetensors", "yuhee.json"} <= {entry.path for entry in sent.manifest.contents}
-    with pytest.raises(UserError, match="yuhee evaluate"):
-        log_evaluation(tmp_path)
-    (tmp_path / "evaluation").mkdir()
-    (tmp_path / "evaluation" / "report.html").write_text("<html>")
+    page = tmp_path / "evaluation-epoch=3" / "report.html"
+    page.parent.mkdir()
+    page.write_text("<html>")
     time.sleep(1.1)  # an offline run's folder is named after its second
-    log_evaluation(tmp_path)
+    log_evaluation(tmp_path, page)
     kinds = list(records(tmp_path))
     [report] = [record for kind, record in kinds if kind == "artifact"]
+    assert (report.name, report.type) == (f"evaluation-epoch-3-{sent.run_id}", "evaluation")
     assert [entry.path for entry in report.manifest.contents] == ["report.html"]
     [run] = [record for kind, record in kinds if kind == "run"]
     assert (run.run_id, run.project) == (sent.run_id, "mine")
 
 
 def test_a_report_of_a_private_model_or_of_a_stranger_stays_here(small_model: bundle.Model, tmp_path: Path) -> None:
+    page = tmp_path / "evaluation" / "report.html"
+    page.parent.mkdir()
+    page.write_text("<html>")
     with pytest.raises(UserError, match="logger=wandb"):
-        log_evaluation(tmp_path)
+        log_evaluation(tmp_path, page)
     (tmp_path / ".wandb-run").write_text("abc\nyuhee\n")
-    (tmp_path / "evaluation").mkdir()
-    (tmp_path / "evaluation" / "report.html").write_text("<html>")
     small_model.facts["private"] = True
     bundle.save_bundle(small_model, tmp_path / "bundle", {})
     with pytest.raises(UserError, match="비공개"):
-        log_evaluation(tmp_path)
+        log_evaluation(tmp_path, page)
     assert not (tmp_path / "wandb").exists()
 
 

@@ -24,6 +24,8 @@ from yuhee.evaluation.tables import control_table, differences_table, figures_ta
 PER_RUN = ("seed", "ckpt_path", "logger")  # keys in which runs of the same configuration may differ
 Retrain = Callable[[Path, str], Path]
 """(run folder, `data.split.by`) → folder of a new run of the same configuration under that split."""
+Publish = Callable[[Path, Path], None]
+"""(run folder, its new report) → the report is where others can see it."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Asked:
         data_path: where the corpus lies now, if it was moved.
         emotion_control: exchange the labels in the emotion slot and measure what changes.
         emotion_model: a classifier that reads the messages for it; None fits a linear one.
+        publish: called with every report that is written; not with that of the run that others are compared with.
     """
 
     options: Options
@@ -45,6 +48,7 @@ class Asked:
     data_path: str | None = None
     emotion_control: bool = False
     emotion_model: Path | None = None
+    publish: Publish | None = None
 
 
 def evaluate_paths(paths: Sequence[Path], asked: Asked, against: Path | None = None) -> None:
@@ -69,7 +73,7 @@ def evaluate_paths(paths: Sequence[Path], asked: Asked, against: Path | None = N
     failed = 0
     for path in [*runs, *([against] if against else [])]:
         try:
-            done.append(_evaluate(path, asked, console))
+            done.append(_evaluate(path, replace(asked, publish=None) if path is against else asked, console))
         except UserError as error:
             if len(runs) == 1:
                 raise
@@ -163,6 +167,8 @@ def _save_and_print(
         console.print(control_table(control))
         console.print(Text(control.verdict, style="bold"))
     console.print(Text(f"보고서: {os.path.relpath(folder)}/report.html"))
+    if asked.publish:
+        asked.publish(run.folder, folder / "report.html")
 
 
 def _check_asked_of_classifier(path: Path, run: Run, asked: Asked) -> None:

@@ -77,7 +77,7 @@ def search(sweep: "Sweep", overrides: Sequence[str], n_trials: int, batch_size: 
         pruner: configuration of an Optuna pruner, or None.
 
     Raises:
-        UserError: Optuna is not installed, there is nothing to search, or a wrong configuration.
+        UserError: Optuna is not installed, or there is nothing to search.
     """
     optuna = _optuna()
     parser = OverridesParser.create(config_loader=sweep.loader)
@@ -95,7 +95,15 @@ def search(sweep: "Sweep", overrides: Sequence[str], n_trials: int, batch_size: 
         return [_override(override, trial.params) for override in parsed.values()]
 
     def run(trials: Sequence[Any]) -> None:
-        for trial, outcome in zip(trials, sweep.launch([settings(t) for t in trials], trials[0].number), strict=True):
+        wrong = [sweep.add(settings(trial), trial.number) for trial in trials]
+        if any(wrong):  # a proposal that cannot be: a trial that failed, and the search goes on
+            outcomes = [
+                sweep.refuse(trial.number, problems) if problems else sweep.launch([settings(trial)], trial.number)[0]
+                for trial, problems in zip(trials, wrong, strict=True)
+            ]
+        else:
+            outcomes = sweep.launch([settings(trial) for trial in trials], trials[0].number)
+        for trial, outcome in zip(trials, outcomes, strict=True):
             if outcome.status == "finished":
                 study.tell(trial.number, outcome.figure)
             else:
@@ -103,7 +111,7 @@ def search(sweep: "Sweep", overrides: Sequence[str], n_trials: int, batch_size: 
 
     for trial in study.trials:  # of an earlier start
         if trial.state != states.RUNNING:
-            sweep.adopt(settings(trial), trial.number)
+            sweep.add(settings(trial), trial.number)
         elif set(trial.params) == set(space):
             run([trial])
         else:  # killed while it was being proposed

@@ -3,6 +3,7 @@
 import csv
 import io
 import logging
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from yuhee.paths import is_running, write_private
 from yuhee.training.config import find_problems, problems_error
 from yuhee.training.run_folder import locked
 from yuhee.training.sweep_folder import CONFIG, JOURNAL, TABLE, arguments_of
-from yuhee.training.sweep_job import OUTCOME, Outcome, read_outcome
+from yuhee.training.sweep_job import OUTCOME, Outcome, read_outcome, write_outcome
 
 log = logging.getLogger(__name__)
 
@@ -73,34 +74,37 @@ class Sweep:
                     "같은 명령으로 이어 가거나 다른 hydra.sweep.dir를 쓰세요."
                 )
             OmegaConf.save(self.config, self.folder / CONFIG)
-            yield
+            try:
+                yield
+            except UserError:
+                if {file.name for file in self.folder.iterdir()} <= {CONFIG, ".lock"}:  # no job was begun
+                    shutil.rmtree(self.folder, ignore_errors=True)
+                raise
+
+    def add(self, overrides: Sequence[str], number: int) -> list[str]:
+        """Count a job in, and tell what is wrong with its configuration; nothing is started."""
+        self.jobs[number], problems = self._compose(number, overrides)
+        return problems
 
     def launch(self, batch: Sequence[Sequence[str]], first: int) -> list[Outcome]:
         """Run a batch of jobs and wait for them; those that are finished already only tell their outcome.
 
         Args:
-            batch: overrides of each job.
+            batch: overrides of each job; all were added before.
             first: number of the first one; the others follow it.
-
-        Raises:
-            UserError: the configuration of a job is wrong; none was started.
         """
-        jobs, problems = {}, []
-        for number, overrides in enumerate(batch, first):
-            jobs[number], wrong = self._compose(number, overrides)
-            problems += wrong
-        if problems:
-            raise problems_error(sorted(set(problems)))
-        self.jobs |= jobs
-        for job in jobs.values():  # a job that failed before gets another chance
+        jobs = [self.jobs[number] for number, _ in enumerate(batch, first)]
+        for job in jobs:  # a job that failed before gets another chance
             if (outcome := read_outcome(job.folder)) and outcome.status == "failed":
                 (job.folder / OUTCOME).unlink()
         self._launch(batch, first)
-        return [self._outcome(job) for job in jobs.values()]
+        return [self._outcome(job) for job in jobs]
 
-    def adopt(self, overrides: Sequence[str], number: int) -> None:
-        """Count a job of an earlier start of this sweep as it is."""
-        self.jobs[number], _ = self._compose(number, overrides)
+    def refuse(self, number: int, problems: Sequence[str]) -> Outcome:
+        """Let a job count as failed for its configuration, without a process."""
+        folder = self.jobs[number].folder
+        folder.mkdir(parents=True, exist_ok=True)
+        return write_outcome(folder, Outcome("failed", error=" · ".join(problems)))
 
     def summarise(self) -> bool:
         """Print the table of the jobs, write it to `sweep.csv`, and tell whether any of them failed."""
@@ -150,17 +154,18 @@ class Sweep:
 
     def _compose(self, number: int, overrides: Sequence[str]) -> tuple[Job, list[str]]:
         """A job, and what is wrong with its configuration."""
+        pairs = dict(override.lstrip("+").split("=", 1) for override in overrides if "=" in override)
+        settings = {key: value for key, value in pairs.items() if not key.startswith("hydra")}
         try:
             config = self.loader.load_sweep_config(self.config, list(overrides))
-        except HydraException as error:
-            raise UserError(f"설정을 읽을 수 없습니다: {str(error).split(chr(10))[0]}") from None
+        except HydraException as error:  # without a configuration there is no other name for the folder
+            return Job(self.folder / str(number), settings), [f"읽을 수 없습니다: {str(error).split(chr(10))[0]}"]
         with open_dict(config):
             config.hydra.job.num = number
             config.hydra.job.id = number
         folder = Path(config.hydra.sweep.dir) / str(config.hydra.sweep.subdir)
-        settings = dict(override.lstrip("+").split("=", 1) for override in overrides if "=" in override)
         problems = find_problems(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]))
-        return Job(folder, {key: value for key, value in settings.items() if not key.startswith("hydra")}), problems
+        return Job(folder, settings), problems
 
     def _outcome(self, job: Job) -> Outcome:
         died = Outcome(
@@ -188,6 +193,10 @@ def grid(sweep: Sweep, overrides: Sequence[str], batch_size: int | None) -> None
             f"격자로 펼칠 수 없는 값이 있습니다({str(error).split(chr(10))[0]}). "
             "값을 쉼표로 나열하거나, interval(…)은 hydra/sweeper=optuna 와 함께 쓰세요."
         ) from None
+    jobs = [overrides for batch in batches for overrides in batch]
+    problems = {problem for number, overrides in enumerate(jobs) for problem in sweep.add(overrides, number)}
+    if problems:
+        raise problems_error(sorted(problems))
     first = 0
     for batch in batches:
         sweep.launch(batch, first)

@@ -48,6 +48,12 @@ def read_outcome(folder: Path) -> Outcome | None:
     return Outcome(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
+def write_outcome(folder: Path, outcome: Outcome) -> Outcome:
+    """Write the outcome of the job in a folder, and give it back."""
+    write_private(folder / OUTCOME, json.dumps(asdict(outcome), ensure_ascii=False) + "\n")
+    return outcome
+
+
 def run_job(config: DictConfig, folder: Path) -> float:
     """Train one job of a sweep, or go on with it where it was cut off; a finished one is left as it is.
 
@@ -58,8 +64,7 @@ def run_job(config: DictConfig, folder: Path) -> float:
     """
     outcome = read_outcome(folder)
     if outcome is None or outcome.status == "failed":
-        outcome = _attempt(config, folder)
-        write_private(folder / OUTCOME, json.dumps(asdict(outcome), ensure_ascii=False) + "\n")
+        outcome = write_outcome(folder, _attempt(config, folder))
     return math.nan if outcome.figure is None else outcome.figure
 
 

@@ -13,18 +13,23 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 PATIENCE = 4.0  # seconds for the server's answer, then a run goes offline
+NO_SERVER = ("offline", "dryrun", "disabled")  # values of WANDB_MODE with which W&B asks nobody for a key
 
 
 def wandb_mode(folder: Path) -> str:
-    """`WANDB_MODE`, or `online` if the server takes this machine's key, else `offline` with a note that says why."""
-    if mode := os.environ.get("WANDB_MODE"):
+    """`WANDB_MODE`, by default `online`; `offline`, with a note that says why, where the server would not take the run.
+
+    A mode that the user asked for is looked into as well: with it W&B would ask on the terminal for a missing key.
+    """
+    mode = os.environ.get("WANDB_MODE") or "online"
+    if mode in NO_SERVER:
         return mode
     try:
         reason = within(PATIENCE, _why_offline)
     except TimeoutError:
         reason = "W&B 서버가 제때 답하지 않아"
     if reason is None:
-        return "online"
+        return mode
     log.warning("%s 오프라인으로 기록합니다. 나중에 'wandb sync %s/wandb/offline-run-*' 로 올립니다.", reason, folder)
     return "offline"
 

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import re
 import secrets
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +19,7 @@ from yuhee.data.config import Section
 from yuhee.errors import UserError
 from yuhee.training.search import Pruned
 from yuhee.training.sweep_folder import group_of
-from yuhee.training.wandb_access import PATIENCE, wandb_mode, within
+from yuhee.training.wandb_access import NO_SERVER, PATIENCE, wandb_mode, within
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ class WandbRun(Logger):
         """Record the final figures, and the bundle if the configuration says so."""
         self._call(lambda: self._run.summary.update(figures))
         if self.config.log_bundle:
-            self._call(lambda: _log_files(self._run, "bundle", self.folder / "bundle"))
+            self._call(lambda: _log_files(self._run, "bundle", self.folder / "bundle", "bundle"))
 
     def finish(self, exit_code: int) -> None:
         """Send what is left and end the W&B run; of two calls only the first counts."""
@@ -118,7 +119,7 @@ class WandbRun(Logger):
         try:
             self._run = _init(self.folder, self.config.project, mode, **options)
         except Exception:
-            if mode != "online":
+            if mode in NO_SERVER:
                 raise
             log.warning("W&B가 실행을 받아 주지 않아 오프라인으로 기록합니다: %s", self.folder)
             self._run = _init(self.folder, self.config.project, "offline", **options)
@@ -151,23 +152,35 @@ def tracked(loggers: Sequence[Logger]) -> Iterator[None]:
                 logger.finish(status)
 
 
-def log_evaluation(folder: Path) -> None:
-    """Add `evaluation/report.html` to the W&B run of a finished run.
+def check_recorded(folder: Path) -> None:
+    """Refuse a run whose evaluation cannot go to W&B.
 
     Raises:
-        UserError: there is no report, the run was not recorded by W&B, the model is private, or W&B fails.
+        UserError: it was not recorded by W&B, or its model is private.
     """
-    report = folder / "evaluation" / "report.html"
     if not (folder / RECORD).is_file():
-        raise UserError(f"{folder}: W&B로 기록한 실행이 아닙니다. logger=wandb 로 학습한 실행을 주세요.")
-    if not report.is_file():
-        raise UserError(f"{report}: 보고서가 없습니다. 먼저 'yuhee evaluate {folder}' 로 만들어 주세요.")
+        raise UserError(
+            f"{folder}: W&B로 기록한 실행이 아닙니다. --log-wandb 를 빼거나 logger=wandb 로 학습한 실행을 주세요."
+        )
     if bundle.privacy_of(folder / "bundle") != "public":
         raise UserError(f"{folder}: 누군가의 대화로 학습한 비공개 모델이라 그 말이 든 보고서를 올리지 않습니다.")
 
+
+def log_evaluation(folder: Path, report: Path) -> None:
+    """Add a report to the W&B run of a finished run.
+
+    Args:
+        folder: of the run.
+        report: the HTML page, which keeps its name there.
+
+    Raises:
+        UserError: as `check_recorded`, or W&B fails.
+    """
+    check_recorded(folder)
+
     def send() -> bool:
         run = _init(folder, "", wandb_mode(folder))
-        _log_files(run, "evaluation", report)
+        _log_files(run, "evaluation", report, report.parent.name)
         run.finish()
         return True
 
@@ -211,10 +224,11 @@ def _record(folder: Path, project: str) -> tuple[str, str]:
     return run_id, rest[0] if rest else project
 
 
-def _log_files(run: Any, kind: str, path: Path) -> None:
+def _log_files(run: Any, kind: str, path: Path, name: str) -> None:
     import wandb
 
-    artifact = wandb.Artifact(f"{kind}-{run.id}", kind)
+    # a checkpoint's name is the user's; W&B takes these characters alone
+    artifact = wandb.Artifact(f"{re.sub(r'[^a-zA-Z0-9_.-]', '-', name)}-{run.id}", kind)
     # immutable: sent from where they lie, not from a copy in the user's home that nobody would find again
     artifact.add_dir(str(path), policy="immutable") if path.is_dir() else artifact.add_file(
         str(path), policy="immutable"
