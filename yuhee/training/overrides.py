@@ -26,7 +26,7 @@ PATH_KEYS = re.compile(
     r"data\.(parts\.[\w-]+\.)*path|model\.(pretrained|tokenizer)|ckpt_path|hydra\.(run|sweep)\.dir", re.ASCII
 )
 _OVERRIDE = re.compile(r"(?P<sign>\+{0,2})(?P<key>[A-Za-z0-9_./@-]+)=(?P<value>.*)", re.DOTALL)
-
+_HYDRAS = re.compile(r"[+~]*hydra[./]")
 _SEARCH = re.compile(r"sweep=(?!grid$)")  # such a choice makes a sweep without -m, too
 
 # our launchers bear the plugins' names, so that Hydra checks them against the plugins' schemas: with a warning each time
@@ -67,10 +67,10 @@ def prepare(arguments: Sequence[str]) -> list[str]:
         match = _OVERRIDE.fullmatch(argument)
         if argument.startswith(("-", "~")):
             prepared.append(argument)
-            checked += [argument] if argument.startswith("~") else []
+            checked += [argument] if argument.startswith("~") and not _HYDRAS.match(argument) else []
         elif match is None:
             problems.append(_malformed(argument, groups))
-        elif match["key"].startswith("hydra"):
+        elif _HYDRAS.match(argument):
             prepared.append(f"{match['sign']}{match['key']}={_value(match['key'], match['value'], multirun)}")
         elif (group := match["key"].split("@")[0]) in groups:  # data=songys, or +data@data.parts.mine=kakaotalk
             if problem := _wrong_choice(group, match["value"], groups):
@@ -108,7 +108,7 @@ def _resumed(prepared: list[str], config: DictConfig, multirun: bool) -> list[st
     key = "hydra.sweep.dir" if multirun else "hydra.run.dir"
     if any(f"{key}=" in argument for argument in prepared):
         return prepared
-    mine = [argument for argument in prepared if not argument.startswith(("-", "hydra", "+hydra", "++hydra"))]
+    mine = [argument for argument in prepared if not argument.startswith("-") and not _HYDRAS.match(argument)]
     return [*prepared, f"{key}={_quote(str(resume_sweep(mine) if multirun else resume_folder(config)))}"]
 
 

@@ -20,6 +20,7 @@ from yuhee.training.sweep_folder import JOURNAL
 
 if TYPE_CHECKING:
     from yuhee.training.sweep import Sweep
+    from yuhee.training.sweep_job import Outcome
 
 STUDY = "yuhee"
 
@@ -95,14 +96,7 @@ def search(sweep: "Sweep", overrides: Sequence[str], n_trials: int, batch_size: 
         return [_override(override, trial.params) for override in parsed.values()]
 
     def run(trials: Sequence[Any]) -> None:
-        wrong = [sweep.add(settings(trial), trial.number) for trial in trials]
-        if any(wrong):  # a proposal that cannot be: a trial that failed, and the search goes on
-            outcomes = [
-                sweep.refuse(trial.number, problems) if problems else sweep.launch([settings(trial)], trial.number)[0]
-                for trial, problems in zip(trials, wrong, strict=True)
-            ]
-        else:
-            outcomes = sweep.launch([settings(trial) for trial in trials], trials[0].number)
+        outcomes = _outcomes(sweep, trials[0].number, [settings(trial) for trial in trials])
         for trial, outcome in zip(trials, outcomes, strict=True):
             if outcome.status == "finished":
                 study.tell(trial.number, outcome.figure)
@@ -118,6 +112,17 @@ def search(sweep: "Sweep", overrides: Sequence[str], n_trials: int, batch_size: 
             study.tell(trial.number, state=states.FAIL)
     while (missing := n_trials - len(study.trials)) > 0:
         run([study.ask(space) for _ in range(min(batch_size, missing))])
+
+
+def _outcomes(sweep: "Sweep", first: int, batch: Sequence[Sequence[str]]) -> "list[Outcome]":
+    """Run a batch; a proposal that cannot be is a trial that failed, and the search goes on."""
+    wrong = [sweep.add(overrides, number) for number, overrides in enumerate(batch, first)]
+    if not any(wrong):
+        return sweep.launch(batch, first)
+    return [
+        sweep.refuse(number, problems) if problems else sweep.launch([overrides], number)[0]
+        for number, (overrides, problems) in enumerate(zip(batch, wrong, strict=True), first)
+    ]
 
 
 def _study(folder: Path, pruner: Any) -> Any:
