@@ -160,6 +160,42 @@ def test_code_of_a_checkpoint_is_never_run_unless_it_is_named(tmp_path: Path) ->
     assert not (tmp_path / "ran").exists()
 
 
+def with_code(folder: Path, trace: Path) -> Path:
+    """A checkpoint of an architecture that only its own code knows; the code leaves a trace when it runs."""
+    (folder / "own.py").write_text(f"""
+from transformers import LlamaConfig, LlamaForCausalLM
+open({str(trace)!r}, "w")
+class Config(LlamaConfig):
+    model_type = "unheard_of"
+class Model(LlamaForCausalLM):
+    config_class = Config
+""")
+    config = json.loads((folder / "config.json").read_text())
+    code = {"auto_map": {"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"}}
+    (folder / "config.json").write_text(json.dumps({**config, **code, "model_type": "unheard_of"}))
+    return folder
+
+
+@pytest.mark.parametrize("lora", [{"r": 0}, {"r": 2}])
+def test_code_of_a_checkpoint_that_is_named_runs_for_training_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, lora: dict[str, int]
+) -> None:
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.syspath_prepend(str(tmp_path / "modules"))
+    trace = tmp_path / "ran"
+    folder = with_code(checkpoint(BY_NAME["llama3"], tmp_path / f"llama{lora['r']}"), trace)
+    module = module_of(folder, trust_remote_code=str(folder), lora=lora)
+    assert trace.is_file()
+    assert "yuhee chat" in caplog.text
+    batch = Collate(0)(module.encoder.encode(DIALOGUES))
+    assert module.objective(batch).value > 0
+    bundle.save_bundle(bundle.Model(module.finished(), module.encoder, module.description()), tmp_path / "bundle", {})
+    trace.unlink()
+    with pytest.raises(UserError, match=r"unheard_of.*trust_remote_code"):
+        bundle.load(tmp_path / "bundle")
+    assert not trace.exists()
+
+
 def test_special_tokens_that_only_the_config_names(tmp_path: Path) -> None:
     folder = checkpoint(BY_NAME["polyglot"], tmp_path)
     (folder / "tokenizer_config.json").unlink()

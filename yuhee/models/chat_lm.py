@@ -1,6 +1,7 @@
 """Any causal language model of `transformers`, in its own chat template: all its weights, or low-rank adapters."""
 
 import importlib.util
+import logging
 from typing import Any
 
 import torch
@@ -17,6 +18,8 @@ from yuhee.models.lora import add_lora, merge_lora
 from yuhee.models.positions import check_length
 from yuhee.models.pretrained import check_vocabulary, load_network
 from yuhee.models.random_network import random_network
+
+log = logging.getLogger(__name__)
 
 
 class ChatLM(CausalLM):
@@ -68,6 +71,7 @@ class ChatLM(CausalLM):
                 trusted=config.trust_remote_code is not None,
                 quantisation=_four_bits() if config.load_in_4bit else None,
             )
+            _warn_of_code(network, config.pretrained or "")
             check_vocabulary(network, encoder.special_ids()["vocab_size"], "model.tokenizer")
         check_length(network, encoder.max_length)
         if config.lora.r:
@@ -93,6 +97,15 @@ class ChatLM(CausalLM):
         adapters = {name: value for name, value in self.network.state_dict().items() if "lora_" in name}
         network.load_state_dict(adapters, strict=False)
         return network
+
+
+def _warn_of_code(network: PreTrainedModel, place: str) -> None:
+    if not type(network).__module__.startswith("transformers."):
+        log.warning(
+            "model.pretrained=%s: 체크포인트가 가져온 코드로 학습합니다. 다 된 모델은 yuhee chat과 yuhee evaluate가 "
+            "열지 않으니(모델을 열 때 코드를 돌리지 않습니다) transformers로 여세요.",
+            place,
+        )
 
 
 def _four_bits() -> BitsAndBytesConfig:
