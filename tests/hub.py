@@ -45,7 +45,7 @@ def _kobart(folder: Path) -> None:
 
 def _roberta(folder: Path) -> None:
     """BERT's tokenizer with RoBERTa's network, as KLUE publishes them."""
-    tokenizer = wordpiece(TEXTS)
+    tokenizer = wordpiece([*TEXTS, "일상 이별 사랑"])
     shape = {"num_hidden_layers": 1, "num_attention_heads": 2, "hidden_size": 32, "intermediate_size": 64}
     ids = {"bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 1, "max_position_embeddings": 130}
     config = AutoConfig.for_model("roberta", vocab_size=tokenizer.get_vocab_size(), **shape, **ids)

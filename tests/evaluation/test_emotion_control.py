@@ -127,7 +127,9 @@ def test_the_linear_reader_learns_labels_from_messages() -> None:
 
 def test_replies_bear_the_label_of_the_message_they_answer() -> None:
     turns = (Turn("user", "가", emotion="0"), Turn("assistant", "나"), Turn("assistant", "다"), Turn("user", "라"))
-    talk = Dialogue("d", (*turns, Turn("assistant", "마"), Turn("user", "바", emotion="1"), Turn("assistant", "사")))
+    talk = Dialogue(
+        "d", (*turns, Turn("assistant", "마"), Turn("user", "바", emotion="1"), Turn("assistant", "사", emotion="2"))
+    )
     assert replies([talk]) == [("나", "0"), ("사", "1")]
     assert messages([talk]) == [("가", "0"), ("바", "1")]
 

@@ -1,11 +1,13 @@
 """The loss on known families, adapters, and what a wrong configuration is told."""
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 from tests.chat_families import BY_NAME, CASES, FamilyCase, checkpoint
 from tests.conftest import dialogue
@@ -14,6 +16,7 @@ from yuhee.data.config import DataConfig
 from yuhee.data.encoding.reply_example import Collate
 from yuhee.data.splits import Split
 from yuhee.errors import UserError
+from yuhee.models import chat_lm
 from yuhee.models.chat_lm import ChatLM
 from yuhee.models.chat_lm_config import ChatLMConfig
 from yuhee.models.likelihood import projects_plainly
@@ -158,6 +161,25 @@ def test_code_of_a_checkpoint_is_never_run_unless_it_is_named(tmp_path: Path) ->
     with pytest.raises(UserError, match="unheard_of"):
         module_of(folder)
     assert not (tmp_path / "ran").exists()
+
+
+def test_four_bits_are_asked_of_the_loader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+
+    def loader(place: str, **options: Any) -> None:
+        asked.update(options)
+        raise OSError("no GPU here")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(chat_lm, "find_spec", lambda name: object())
+    monkeypatch.setattr(chat_lm, "BitsAndBytesConfig", dict)  # the real one wants the library
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", loader)
+    with pytest.raises(UserError, match=r"model\.pretrained=.*no GPU here"):
+        module_of(checkpoint(BY_NAME["llama3"], tmp_path), load_in_4bit=True, lora={"r": 4})
+    expected = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": torch.bfloat16}
+    assert asked["quantization_config"] == expected
+    assert asked["trust_remote_code"] is False
+    assert set(expected) <= set(inspect.signature(BitsAndBytesConfig).parameters)
 
 
 def with_code(folder: Path, trace: Path) -> Path:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
+from omegaconf import OmegaConf
 
-from tests.conftest import one_sentence_error
+from tests.conftest import ROOT, one_sentence_error
 from tests.hub import serving
 from tests.training.sweep_corpus import write_corpus
 from yuhee.errors import UserError
@@ -20,10 +21,11 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 KOGPT2 = "skt/kogpt2-base-v2"
 LONG = ("data.max_length=250",)  # for the setting, in tokens of so small a vocabulary
 NOWHERE = "http://127.0.0.1:9"
-DEFAULTS = [  # what a checkpoint of each layout is asked for by; the first three are the families' own defaults
+DEFAULTS = [  # what a checkpoint of each layout is asked for by; those without `pretrained` are the families' own defaults
     (KOGPT2, ("model=kogpt2",)),
     ("gogamza/kobart-base-v2", ("model=kobart", "data.max_length=64")),
     ("klue/roberta-small", ("model=emotion_roberta",)),
+    ("klue/roberta-small", ("model=emotion_pet", "data.few_shot=2", "model.pattern_steps=1")),
     (
         "Qwen/Qwen2.5-0.5B-Instruct",
         ("model=causal_lm", "model.pretrained=Qwen/Qwen2.5-0.5B-Instruct", "model.lora.r=2"),
@@ -47,7 +49,7 @@ def hub(_online: None) -> Iterator[str]:
         yield address
 
 
-@pytest.mark.parametrize(("name", "arguments"), DEFAULTS, ids=[name for name, _ in DEFAULTS])
+@pytest.mark.parametrize(("name", "arguments"), DEFAULTS, ids=[arguments[0] for _, arguments in DEFAULTS])
 @pytest.mark.usefixtures("_online")
 def test_a_default_family_loads_by_its_hub_id_and_from_what_was_fetched(
     name: str, arguments: tuple[str, ...], run: Run
@@ -66,6 +68,16 @@ def test_a_default_family_loads_by_its_hub_id_and_from_what_was_fetched(
     assert facts["pretrained"] == name
     again = run("yuhee", "show", *arguments, *SONGYS, *short, HF_ENDPOINT=NOWHERE, HF_HUB_OFFLINE="1")
     assert again.returncode == 0, again.stderr
+
+
+def test_every_default_id_is_fetched_in_a_test() -> None:
+    defaults = set()
+    for path in (ROOT / "conf" / "model").glob("*.yaml"):
+        values = OmegaConf.load(path)
+        model = values.get("model", values)  # some files set more than the model
+        defaults |= {(model[key], f"model={path.stem}") for key in ("pretrained", "tokenizer") if model.get(key)}
+    assert {name for name, _ in defaults} >= {KOGPT2, "klue/roberta-small"}
+    assert defaults <= {(name, arguments[0]) for name, arguments in DEFAULTS}
 
 
 def test_the_licence_of_kogpt2_travels(hub: str, run: Run) -> None:

@@ -11,6 +11,7 @@ from sklearn.pipeline import make_pipeline
 from yuhee.chat.companion import load_classifier
 from yuhee.data.dialogue import Dialogue
 from yuhee.data.encoding.character_tfidf import vectorizer
+from yuhee.data.encoding.labelled import labelled
 from yuhee.errors import UserError
 from yuhee.models.emotion_linear import regression
 
@@ -19,7 +20,7 @@ class LinearReader:
     """Character TF-IDF and logistic regression.
 
     Args:
-        labelled: (text, label) of the training split.
+        examples: (text, label) of the training split.
 
     Raises:
         UserError: they bear fewer than two labels.
@@ -27,10 +28,10 @@ class LinearReader:
 
     title = "글자 TF-IDF + 로지스틱 회귀"
 
-    def __init__(self, labelled: Sequence[tuple[str, str]]) -> None:
-        if len({label for _, label in labelled}) < 2:
+    def __init__(self, examples: Sequence[tuple[str, str]]) -> None:
+        if len({label for _, label in examples}) < 2:
             raise UserError("학습 대화의 감정 표지가 두 가지보다 적어 감정을 읽는 법을 배울 수 없습니다.")
-        texts, labels = zip(*labelled, strict=True)
+        texts, labels = zip(*examples, strict=True)
         self._pipeline = make_pipeline(vectorizer(), regression()).fit(texts, labels)
 
     @property
@@ -49,8 +50,8 @@ class LinearReader:
 
 
 def messages(dialogues: Iterable[Dialogue]) -> list[tuple[str, str]]:
-    """What users said, with its label."""
-    return [(turn.text, turn.emotion) for dialogue in dialogues for turn in dialogue.turns if turn.emotion]
+    """What users said, with its label: what classifiers learn from."""
+    return [(message.text, message.label) for message in labelled(dialogues)]
 
 
 def replies(dialogues: Iterable[Dialogue]) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """Any causal language model of `transformers`, in its own chat template: all its weights, or low-rank adapters."""
 
-import importlib.util
 import logging
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -109,7 +109,7 @@ def _warn_of_code(network: PreTrainedModel, place: str) -> None:
 
 
 def _four_bits() -> BitsAndBytesConfig:
-    if not torch.cuda.is_available() or importlib.util.find_spec("bitsandbytes") is None:
+    if not torch.cuda.is_available() or find_spec("bitsandbytes") is None:
         raise UserError(
             "model.load_in_4bit=true: CUDA GPU와 bitsandbytes가 있어야 합니다. GPU가 있으면 pip install bitsandbytes 를, "
             "없으면 model.load_in_4bit=false를 쓰세요."
