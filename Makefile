@@ -22,9 +22,10 @@ test: $(READY)  ## Set up and run every test
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 notebooks: $(READY)  ## Execute every notebook whole, in a folder that goes away (about 5 minutes)
-	@folder=$$(mktemp -d) && trap "rm -rf $$folder" EXIT && cp notebooks/*.ipynb $$folder && for notebook in $$folder/*.ipynb; do \
+	@folder=$$(mktemp -d) && trap "rm -rf $$folder" EXIT && cp notebooks/*.ipynb $$folder && begin=$$(date +%s) && for notebook in $$folder/*.ipynb; do \
 		start=$$(date +%s); $(BIN)/jupyter execute --timeout=600 $$notebook || exit 1; \
-		echo "$$(basename $$notebook): $$(($$(date +%s) - start)) s"; done
+		echo "$$(basename $$notebook): $$(($$(date +%s) - start)) s"; done && \
+	echo "notebooks together: $$(($$(date +%s) - begin)) s (at most 360 on 2 quiet cores)"
 
 bench: $(READY)  ## Measure training, replies and data beside their peers (about 25 minutes on a quiet machine)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from benchmarks.few_shot_page import page, plot
-from benchmarks.study import HERE, ROOT, Job
+from benchmarks.study import HERE, ROOT, Job, check_unchanged
 
 
 class Cell(Job):
@@ -48,12 +48,13 @@ def cells(study: Mapping[str, Any], root: Path, only: Sequence[str], more: Seque
     rows = {name: row for name, row in study["rows"].items() if not only or name in only}
     for seed in study["seeds"]:
         masked = root / "masked" / f"seed={seed}"
-        yield Cell("masked", seed, [*study["masked"], *more], None, masked)
+        pretraining = [*study["masked"], *more]
+        yield Cell("masked", seed, pretraining, None, masked, said=tuple(pretraining))
         for size in study["sizes"]:
             for name, row in rows.items():
-                filled = [each.replace("{masked}", str(masked / "bundle")) for each in row["overrides"]]
-                overrides = [*filled, *study["common"], f"data.few_shot={size}", *more]
-                yield Cell(f"{name}_{size}", seed, overrides, None, folder(root, name, size, seed))
+                said = (*row["overrides"], *study["common"], f"data.few_shot={size}", *more)
+                overrides = [each.replace("{masked}", str(masked / "bundle")) for each in said]
+                yield Cell(f"{name}_{size}", seed, overrides, None, folder(root, name, size, seed), said=said)
 
 
 def main() -> None:
@@ -68,8 +69,10 @@ def main() -> None:
     arguments = parser.parse_intermixed_args()
     study = read_study()
     study |= {name: given for name in ("sizes", "seeds") if (given := getattr(arguments, name))}
+    made = list(cells(study, arguments.root.resolve(), arguments.only, arguments.more))
+    check_unchanged(made)
     failed = []
-    for cell in cells(study, arguments.root.resolve(), arguments.only, arguments.more):
+    for cell in made:
         try:
             cell.do(arguments.threads)
         except subprocess.CalledProcessError:

@@ -6,9 +6,11 @@ What is finished is not done again, what was cut off goes on from its last check
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,7 @@ from benchmarks.study_page import page
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+RECORD = "study.json"
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Job:
         folder: of the run.
         needs: folders of runs that have to be finished before.
         evaluate: whether it is a model to ask.
+        said: the overrides as the study's file has them, without the names of this machine's folders.
     """
 
     row: str
@@ -42,6 +46,13 @@ class Job:
     folder: Path
     needs: tuple[Path, ...] = ()
     evaluate: bool = True
+    said: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether the folder was begun with other overrides than the study's file has now."""
+        file = self.folder / RECORD
+        return file.is_file() and json.loads(file.read_text(encoding="utf-8")) != list(self.said)
 
     def do(self, threads: int) -> None:
         """Train and evaluate, or go on where it was cut off, or do nothing where it is finished.
@@ -64,6 +75,7 @@ class Job:
 
     def _run(self, command: list[str], threads: int) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / RECORD).write_text(json.dumps(self.said, ensure_ascii=False), encoding="utf-8")
         with (self.folder / "study.log").open("a", encoding="utf-8") as log:
             environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT)}
             subprocess.run([sys.executable, *command], cwd=ROOT, stdout=log, stderr=log, env=environment, check=True)
@@ -88,12 +100,23 @@ def jobs(study: dict[str, Any], root: Path, only: list[str]) -> list[Job]:
 
 
 def _job(row: str, values: dict[str, Any], seed: int, folders: dict[str, Path]) -> Job:
-    overrides = [os.path.expandvars(each) for each in values.get("overrides", [])]
+    said = tuple(values.get("overrides", ()))
+    overrides = [os.path.expandvars(each) for each in said]
     needed = [name for name in folders if any(f"{{{name}}}" in each for each in overrides)]
     original = folders[values["original"]] if "original" in values else None
     needs = [*(folders[name] for name in needed), *([original] if original else [])]
     filled = [each.format_map(folders) if needed else each for each in overrides]
-    return Job(row, seed, filled, original, folders[row], tuple(needs), values.get("evaluate", True))
+    return Job(row, seed, filled, original, folders[row], tuple(needs), values.get("evaluate", True), said)
+
+
+def check_unchanged(made: Iterable[Job]) -> None:
+    """Before anything runs: figures of other settings must not stand in a row of these.
+
+    Raises:
+        SystemExit: a folder was begun with other overrides.
+    """
+    if changed := [str(job.folder) for job in made if job.changed]:
+        sys.exit(f"begun with other settings than now, move away or choose another --root: {', '.join(changed)}")
 
 
 def main() -> None:
@@ -106,8 +129,9 @@ def main() -> None:
     arguments = parser.parse_args()
     study = read_study()
     threads = arguments.threads or max(1, (os.cpu_count() or 1) // arguments.jobs)
+    made = jobs(study, arguments.root, arguments.only)
+    check_unchanged(made)
     failed = []
-
     begun: dict[Path, Future[None]] = {}
 
     def work(job: Job) -> None:
@@ -122,7 +146,7 @@ def main() -> None:
         arguments.out.write_text(page(study, arguments.root), encoding="utf-8")
 
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        for job in jobs(study, arguments.root, arguments.only):
+        for job in made:
             begun[job.folder] = pool.submit(work, job)
         for future in begun.values():
             future.result()

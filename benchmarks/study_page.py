@@ -13,14 +13,16 @@ COLUMNS = ("bpc", "chrf", "exact", "copies", "distinct_2", "register", "finished
 HEAD = """# Results
 
 Written by `make study` from `benchmarks/study.yaml`: up to {seeds} training seeds (the column says how many are done) on the one
-split of `data.split.seed=0`, mean ± standard deviation over the seeds (of a baseline: the figure and its 95 % bootstrap
-interval). Metrics and baselines are defined in [evaluation.md](evaluation.md); ↓ lower, ↑ higher is better.
+split of `data.split.seed=0`, mean ± standard deviation over the seeds; below it the first seed's figure and its 95 %
+bootstrap interval over the test replies, as of each baseline. Metrics and baselines are defined in
+[evaluation.md](evaluation.md); ↓ lower, ↑ higher is better.
 """
 
 
 def page(study: Mapping[str, Any], root: Path) -> str:
     """The page, of whatever is finished by now."""
     parts = [HEAD.format(seeds=len(study["seeds"]))]
+    seeds = ",".join(map(str, study["seeds"]))
     for title, names in study["tables"].items():
         arrows = {"lower": " ↓", "higher": " ↑"}
         heads = [f"{METRICS[name].name}{arrows.get(METRICS[name].direction, '')}" for name in COLUMNS]
@@ -28,29 +30,49 @@ def page(study: Mapping[str, Any], root: Path) -> str:
         lines.append(_line(["---"] * (len(heads) + 4)))
         for name in names:
             lines += _rows(study["rows"][name], root / name)
+        lines += ["", f"Commands, each with `seed={seeds}`, then `yuhee evaluate <run folder>`:", ""]
+        lines += [f"- {study['rows'][name]['title']}: {_command(study['rows'], name)}" for name in names]
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 
 
+def _command(rows: Mapping[str, Any], name: str) -> str:
+    row = rows[name]
+    if "original" in row:
+        run = rows[row["original"]]["title"]
+        command = f"python -m benchmarks.original_run <run of: {run}> <folder> --seed …"
+        return f"`{command}`: likelihoods alone, it leaves no model to ask"
+    said = " ".join(row["overrides"])
+    for other, values in rows.items():
+        said = said.replace(f"{{{other}}}", f"<run of: {values['title']}>")
+    before = [_command(rows, other) for other in rows if f"{{{other}}}" in " ".join(row["overrides"])]
+    return " after ".join([f"`python train.py {said}`", *before])
+
+
 def _rows(row: Mapping[str, Any], folder: Path) -> list[str]:
-    runs = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("seed=*/metrics.json"))]
-    found = [
-        json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("seed=*/evaluation/metrics.json"))
-    ]
+    runs = _read(folder, "seed=*/metrics.json")
+    found = _read(folder, "seed=*/evaluation/metrics.json")
     if not runs:
         return [_line([row["title"], "0", *[""] * (len(COLUMNS) + 2)])]
     models = [_values(each["systems"]["model"]) for each in found] or [{"bpc": run["test/bpc"]} for run in runs]
     cells = [_over([model.get(name, math.nan) for model in models]) for name in COLUMNS]
     lines = [_line([
-        f"**{row['title']}**", str(len(runs)), *cells, _over([run["val/bpc"] for run in runs]),
+        f"**{row['title']}**", _count(len(runs), len(found)), *cells, _over([run["val/bpc"] for run in runs]),
         f"{sum(run['seconds'] for run in runs) / len(runs) / 60:.1f}",
     ])]  # fmt: skip
-    if found and row.get("baselines"):
-        for name, system in found[0]["systems"].items():
-            if name != "model":
-                shown = [_interval(system["figures"].get(column)) for column in COLUMNS]
-                lines.append(_line([f"– {name.replace('_', ' ')}", "", *shown, "", ""]))
+    shown = list(found[0]["systems"].items()) if found else []
+    for name, system in shown if row.get("baselines") else shown[:1]:  # the model is the first
+        title = "first seed" if name == "model" else name.replace("_", " ")
+        lines.append(_line([f"– {title}", "", *(_interval(system["figures"].get(each)) for each in COLUMNS), "", ""]))
     return lines
+
+
+def _read(folder: Path, pattern: str) -> list[dict[str, Any]]:
+    return [json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob(pattern))]
+
+
+def _count(trained: int, evaluated: int) -> str:
+    return str(trained) if evaluated in (0, trained) else f"{trained}, {evaluated} of them evaluated"
 
 
 def _values(system: Mapping[str, Any]) -> dict[str, float]:

@@ -25,7 +25,7 @@ STUDY: dict[str, Any] = {
 def _finished(folder: Path, bpc: float) -> None:
     (folder / "evaluation").mkdir(parents=True)
     (folder / "metrics.json").write_text(json.dumps({"val/bpc": bpc + 1, "test/bpc": bpc, "seconds": 120}))
-    figures = {"bpc": {"value": bpc, "low": bpc, "high": bpc}, "chrf": {"value": None, "reason": "없음"}}
+    figures = {"bpc": {"value": bpc, "low": bpc - 0.1, "high": bpc + 0.1}, "chrf": {"value": None, "reason": "없음"}}
     other = {"title": "글자", "figures": {"bpc": {"value": 3.214, "low": 3.1, "high": 3.3}}}
     systems = {"model": {"title": "모델", "figures": figures}, "character_ngram": other}
     (folder / "evaluation" / "metrics.json").write_text(json.dumps({"systems": systems}))
@@ -60,6 +60,25 @@ def test_what_is_finished_is_not_done_again_and_what_was_cut_off_goes_on(
         ["train.py", "data=sample", "seed=2", folder, "ckpt_path=last"],
         ["-m", "yuhee", "evaluate", str(third.folder)],
     ]
+
+
+def test_a_folder_of_other_settings_is_refused_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+    monkeypatch.setattr(study.subprocess, "run", lambda command, **_: ran.append(command[1:]))
+    for job in study.jobs(STUDY, tmp_path, []):
+        job.do(1)
+    study.check_unchanged(study.jobs(STUDY, tmp_path, []))
+    ours = {**STUDY["rows"]["ours"], "overrides": ["data=sample", "data.epochs=2"]}
+    changed = {**STUDY, "rows": {**STUDY["rows"], "ours": ours}}
+    monkeypatch.setattr(study, "read_study", lambda: changed)
+    monkeypatch.setattr(study.sys, "argv", ["study", "--root", str(tmp_path), "--out", str(tmp_path / "page.md")])
+    ran.clear()
+    with pytest.raises(SystemExit, match=rf"other settings.*{tmp_path}/ours/seed=1, {tmp_path}/ours/seed=2$"):
+        study.main()
+    assert not ran
+    assert not (tmp_path / "page.md").exists()
 
 
 def test_a_run_that_starts_from_another_waits_for_it(
@@ -117,3 +136,22 @@ def test_the_page_shows_mean_and_deviation_baselines_and_what_is_missing(tmp_pat
     assert "| **ours** | 2 | 2.50 ± 0.71 |  |" in next(line for line in lines if "ours" in line)
     assert any(line.startswith("| – character ngram |  | 3.21 [3.1, 3.3] |") for line in lines)
     assert any(line.startswith("| theirs | 0 |") for line in lines)
+    assert "| – first seed |  | 2 [1.9, 2.1] |  |" in page(STUDY, tmp_path)
+
+
+def test_the_page_says_how_each_row_was_made(tmp_path: Path) -> None:
+    rows = {**STUDY["rows"], "after": {"title": "after", "overrides": ["model.pretrained={ours}/bundle"]}}
+    said = page({**STUDY, "rows": rows, "tables": {"All": list(rows)}}, tmp_path)
+    assert "Commands, each with `seed=1,2`" in said
+    assert "- ours: `python train.py data=sample`\n" in said
+    assert "- theirs: `python -m benchmarks.original_run <run of: ours> <folder> --seed …`" in said
+    assert (
+        "- after: `python train.py model.pretrained=<run of: ours>/bundle` after `python train.py data=sample`" in said
+    )
+
+
+def test_seeds_that_are_not_evaluated_yet_are_not_counted_as_such(tmp_path: Path) -> None:
+    _finished(tmp_path / "ours" / "seed=1", 2.0)
+    _finished(tmp_path / "ours" / "seed=2", 3.0)
+    (tmp_path / "ours" / "seed=2" / "evaluation" / "metrics.json").unlink()
+    assert "| **ours** | 2, 1 of them evaluated | 2.00 |" in page(STUDY, tmp_path)
