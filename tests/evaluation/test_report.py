@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -257,11 +258,14 @@ def many(count: int) -> tuple[Evaluation, list[float], list[float | None]]:
     return evaluation, [draw.uniform(0, 100) for _ in questions], [3.0] * count
 
 
-def test_a_hundred_thousand_replies_fit_into_the_page() -> None:
-    evaluation, scores, bits = many(100_000)
-    packed, shown = pack(evaluation, scores, bits)
-    assert shown == 100_000
-    assert len(packed) < 8_000_000
+def test_a_hundred_thousand_replies_fit_into_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluation, scores, _ = many(100_000)
+    monkeypatch.setattr(
+        "yuhee.evaluation.report.reply_scores", lambda _: scores
+    )  # twenty seconds of chrF that make no difference
+    html = report_page(evaluation, tmp_path)
+    assert len(html.encode()) < 10_000_000
+    assert len(Page(html).rows) == 100_000
 
 
 def test_what_does_not_fit_is_thinned_out_evenly_and_told(
@@ -347,27 +351,47 @@ def test_a_corpus_report_survives_the_disk() -> None:
     assert [tuple(line) for line in back.skipped] == [(3, "빈 줄")]
 
 
-def test_a_browser_shows_every_reply_in_pages(tmp_path: Path) -> None:
+def shown_by_a_browser(page: Path) -> str:
+    """The document as HTML after its scripts ran."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
         need("browser", "there is no Chromium")
     assert browser is not None
+    quiet = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--dump-dom")
+    profile = f"--user-data-dir={page.parent / 'chrome'}"
+    command = [browser, *quiet, "--virtual-time-budget=3000", "--window-size=1280,900", profile, page.as_uri()]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+def test_a_browser_shows_every_reply_in_pages(tmp_path: Path) -> None:
     replies = [f"{number}번 답" for number in range(119)] + ["<b>굵게</b>"]
     evaluation = evaluation_of([question(f"{n}#0", f"{n}번 물음") for n in range(120)], replies)
     write_report(evaluation, tmp_path, tmp_path / "report.html")
-    shown = subprocess.run(
-        [
-            browser,
-            *("--headless=new", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000", "--dump-dom"),
-            f"--user-data-dir={tmp_path / 'chrome'}",
-            (tmp_path / "report.html").as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    ).stdout
+    shown = shown_by_a_browser(tmp_path / "report.html")
     assert "1 / 3쪽 · 120개" in shown
     page = Page(shown)
     assert page.texts.count("49번 답") >= 1  # the page has 50 rows once the script ran, 20 without
     assert not any(tag == "b" and not attributes for tag, attributes in page.tags)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_page_is_wider_than_a_phone_or_a_desk(width: int, tmp_path: Path) -> None:
+    """Wide tables scroll in a box of their own; a word without a gap is broken."""
+    replies = ["가" * 2000, "https://" + "a" * 500, "응"]
+    evaluation = evaluation_of([question(f"{n}#0", "나" * 900) for n in range(3)], replies)
+    html = report_page(evaluation, tmp_path)
+    (tmp_path / "frame.html").write_text(
+        f"""<!doctype html><meta charset="utf-8"><p></p>
+<iframe width="{width}" height="800" style="border:0" srcdoc="{escape(html)}"></iframe>
+<script>addEventListener("load", () => {{
+  const root = document.querySelector("iframe").contentDocument.documentElement;
+  document.querySelector("p").textContent = `${{root.clientWidth}} of ${{root.scrollWidth}}, ${{root.scrollHeight}} high`;
+}})</script>""",
+        encoding="utf-8",
+    )
+    measured = re.search(r"<p>(\d+) of (\d+), (\d+) high</p>", shown_by_a_browser(tmp_path / "frame.html"))
+    assert measured
+    seen, whole, height = map(int, measured.groups())
+    assert width - 20 <= seen <= width  # less what a scroll bar takes
+    assert whole == seen
+    assert height > 800
