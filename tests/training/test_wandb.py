@@ -159,6 +159,16 @@ def test_runs_of_a_sweep_are_one_group_and_a_resume_keeps_its_id(tmp_path: Path)
     assert len(ids) == 1
 
 
+def test_a_notebook_that_changes_its_folder_is_recorded_where_its_run_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("one", "other"):  # W&B's service of this process stays in the first one
+        (tmp_path / place / "run").mkdir(parents=True)
+        monkeypatch.chdir(tmp_path / place)
+        WandbRun(WandbConfig(), Path("run"), {}, private=False).finish(0)
+        assert records(Path("run").resolve())
+
+
 def test_a_private_model_sends_figures_only(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="비공개"):
         WandbRun(WandbConfig(log_bundle=True), tmp_path, {}, private=True)

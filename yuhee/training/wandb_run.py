@@ -199,7 +199,7 @@ def _init(folder: Path, project: str, mode: Any, **options: Any) -> Any:
     run_id, project = _record(folder, project)
     run = wandb.init(
         project=project,
-        dir=folder,
+        dir=folder.resolve(),  # W&B's service stays in the folder where the process was when it first spoke to it
         id=run_id,
         resume="allow" if mode == "online" else None,
         reinit="create_new",  # the jobs of a sweep may share a process
@@ -230,9 +230,8 @@ def _log_files(run: Any, kind: str, path: Path, name: str) -> None:
     # a checkpoint's name is the user's; W&B takes these characters alone
     artifact = wandb.Artifact(f"{re.sub(r'[^a-zA-Z0-9_.-]', '-', name)}-{run.id}", kind)
     # immutable: sent from where they lie, not from a copy in the user's home that nobody would find again
-    artifact.add_dir(str(path), policy="immutable") if path.is_dir() else artifact.add_file(
-        str(path), policy="immutable"
-    )
+    add = artifact.add_dir if path.is_dir() else artifact.add_file
+    add(str(path.resolve()), policy="immutable")
     run.log_artifact(artifact)
 
 
