@@ -81,8 +81,9 @@ def test_the_sum_over_replies_is_what_training_measured() -> None:
     assert metrics["test/bpc"] > 0
 
 
-def test_a_stopped_run_of_adapters_goes_on_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
-    adapters = ("model.lora.r=4", "model.lora.dropout=0.2")
+@pytest.mark.parametrize("in_4bit", [False, True])
+def test_a_stopped_run_of_adapters_goes_on_exactly(monkeypatch: pytest.MonkeyPatch, in_4bit: bool) -> None:
+    adapters = ("model.lora.r=4", "model.lora.dropout=0.2", f"model.load_in_4bit={in_4bit}")
     whole = _trained("llama3", "whole", *adapters)
     calls = 0
     original = ChatLM.objective
@@ -103,9 +104,12 @@ def test_a_stopped_run_of_adapters_goes_on_exactly(monkeypatch: pytest.MonkeyPat
     one, other = (yuhee.load(folder).model.network.state_dict() for folder in ("whole", "stopped"))
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
-    assert yuhee.load("whole").reply("안녕", greedy=True) == yuhee.load("whole/checkpoints/best.ckpt").reply(
-        "안녕", greedy=True
-    )
+    best = "whole/checkpoints/best.ckpt"
+    if in_4bit:
+        with pytest.raises(UserError, match=r"best\.ckpt: 4비트.*bundle/"):
+            yuhee.load(best)
+    else:
+        assert yuhee.load("whole").reply("안녕", greedy=True) == yuhee.load(best).reply("안녕", greedy=True)
 
 
 @pytest.mark.parametrize("name", ["gemma3", "mistral", "llama3", "qwen3"])

@@ -108,8 +108,6 @@ def load(path: str | Path) -> Model:
             if (place / "checkpoints" / name).is_file():
                 return load_checkpoint(place / "checkpoints" / name)
         raise UserError(f"{place}: 모델이 없습니다. 실행 폴더나 bundle/ 폴더, .ckpt 파일을 주세요.")
-    if not place.exists():
-        raise UserError(f"{place}: 그런 파일이나 폴더가 없습니다. outputs/ 아래의 실행 폴더를 주세요.")
     return load_checkpoint(place)
 
 
@@ -130,19 +128,38 @@ def privacy_of(path: Path) -> str:
     return "unmasked" if facts.get("private") else str(facts.get("privacy", "public"))
 
 
-def load_checkpoint(path: Path) -> Model:
-    """Load the model of a `.ckpt`; the file is read as data only (`weights_only`).
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The content of a `.ckpt`, read as data only (`weights_only`).
 
     Raises:
-        UserError: broken, foreign or unsafe.
+        UserError: missing, broken, foreign or unsafe.
     """
+    if not path.exists():
+        raise UserError(f"{path}: 그런 파일이나 폴더가 없습니다. outputs/ 아래의 실행 폴더를 주세요.")
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        description = checkpoint["yuhee"]
-        if description["format"] != CHECKPOINT_FORMAT:
-            raise UserError(
-                f"{path}: 다른 판의 체크포인트입니다({description['format']}). 그 판의 yuhee로 열어 주세요."
-            )
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        version = checkpoint["yuhee"]["format"]
+    except Exception:  # whatever a foreign file makes torch say, it means the same to the user
+        raise _foreign(path) from None
+    if version != CHECKPOINT_FORMAT:
+        raise UserError(f"{path}: 다른 판의 체크포인트입니다({version}). 그 판의 yuhee로 열어 주세요.")
+    return checkpoint
+
+
+def load_checkpoint(path: Path) -> Model:
+    """Load the model of a `.ckpt`.
+
+    Raises:
+        UserError: missing, broken, foreign or unsafe, or the adapters of a model alone.
+    """
+    checkpoint = read_checkpoint(path)
+    description = checkpoint["yuhee"]
+    if description.get("adapters_alone"):
+        raise UserError(
+            f"{path}: 4비트로 배우는 동안의 체크포인트에는 LoRA 가중치만 있어 모델로 열 수 없습니다. "
+            "학습이 끝난 실행 폴더의 bundle/을 여세요(ckpt_path=last로 이어 갈 수 있습니다)."
+        )
+    try:
         kind = _encoder_class(description)
         network = _network(description["network"], kind)
         prefix = "network."
@@ -155,10 +172,14 @@ def load_checkpoint(path: Path) -> Model:
         return _model(network, kind.restore(description["tokenizer"], description["encoder"]), description)
     except UserError:
         raise
-    except Exception:  # whatever a foreign file makes torch say, it means the same to the user
-        raise UserError(
-            f"{path}: yuhee의 체크포인트가 아니거나 손상된 파일이라 열지 않았습니다. 코드를 실행할 수 있는 파일은 받지 않습니다."
-        ) from None
+    except Exception:
+        raise _foreign(path) from None
+
+
+def _foreign(path: Path) -> UserError:
+    return UserError(
+        f"{path}: yuhee의 체크포인트가 아니거나 손상된 파일이라 열지 않았습니다. 코드를 실행할 수 있는 파일은 받지 않습니다."
+    )
 
 
 def _load_bundle(folder: Path) -> Model:

@@ -1,13 +1,11 @@
 """The loss on known families, adapters, and what a wrong configuration is told."""
 
-import inspect
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 from tests.chat_families import BY_NAME, CASES, FamilyCase, checkpoint
 from tests.conftest import dialogue
@@ -16,7 +14,7 @@ from yuhee.data.config import DataConfig
 from yuhee.data.encoding.reply_example import Collate
 from yuhee.data.splits import Split
 from yuhee.errors import UserError
-from yuhee.models import chat_lm
+from yuhee.models import four_bits
 from yuhee.models.chat_lm import ChatLM
 from yuhee.models.chat_lm_config import ChatLMConfig
 from yuhee.models.likelihood import projects_plainly
@@ -142,11 +140,48 @@ def test_settings_that_do_not_go_together(tmp_path: Path, values: dict[str, Any]
         module_of(tmp_path, **values)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="the sentence is about machines without a GPU")
-def test_four_bits_need_a_gpu(tmp_path: Path) -> None:
+def test_four_bits_need_their_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = checkpoint(BY_NAME["llama3"], tmp_path)
-    with pytest.raises(UserError, match=r"model\.load_in_4bit=true: CUDA"):
+    monkeypatch.setattr(four_bits, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"model\.load_in_4bit=true: bitsandbytes.*yuhee\[4bit\]"):
         module_of(folder, load_in_4bit=True, lora={"r": 4})
+
+
+@pytest.mark.parametrize("name", ["llama3", "qwen3", "gemma2", "polyglot"])
+def test_in_four_bits_the_adapters_alone_learn_and_are_kept(tmp_path: Path, name: str) -> None:
+    folder = checkpoint(BY_NAME[name], tmp_path)
+    module = module_of(folder, load_in_4bit=True, lora={"r": 4, "dropout": 0.0})
+    rounded = [each for each in module.network.modules() if type(each).__name__ == "Linear4bit"]
+    plain = module_of(folder)
+    matrices = [each for each in plain.network.base_model.modules() if type(each).__name__ == "Linear"]
+    assert len(rounded) >= len(matrices) > 0
+    assert all("lora_" in each for each, parameter in module.named_parameters() if parameter.requires_grad)
+    assert all("lora_" in each for each in module.state_dict())
+    batch = Collate(0)(module.encoder.encode(DIALOGUES))
+    exact, before = plain.objective(batch).value, module.objective(batch).value
+    assert before == pytest.approx(exact, rel=0.05)
+    assert before != exact  # the weights are rounded
+    optimizer = torch.optim.SGD([p for p in module.parameters() if p.requires_grad], lr=0.2)
+    for _ in range(5):
+        module.eval().objective(batch)  # as a validation between two steps, which must change nothing
+        optimizer.zero_grad()
+        objective = module.train().objective(batch)
+        (objective.loss / objective.weight).backward()
+        optimizer.step()
+    after = module.objective(batch).value
+    assert after < before
+    other = module_of(folder, load_in_4bit=True, lora={"r": 4, "dropout": 0.0})
+    other.load_state_dict(module.state_dict())
+    assert other.objective(batch).value == after
+    with pytest.raises(RuntimeError, match="lora_"):
+        other.load_state_dict(dict(list(module.state_dict().items())[1:]))
+    module._device_mesh = {"data_parallel": None}
+    with pytest.raises(UserError, match=r"load_in_4bit=true: trainer=fsdp"):
+        module.configure_model()
+    module.network = module.finished()
+    assert not [each for each in module.network.modules() if type(each).__name__ == "Linear4bit"]
+    assert module.network.dtype == torch.float32
+    assert module.objective(batch).value - exact == pytest.approx(after - before, rel=0.3)
 
 
 def test_code_of_a_checkpoint_is_never_run_unless_it_is_named(tmp_path: Path) -> None:
@@ -161,25 +196,6 @@ def test_code_of_a_checkpoint_is_never_run_unless_it_is_named(tmp_path: Path) ->
     with pytest.raises(UserError, match="unheard_of"):
         module_of(folder)
     assert not (tmp_path / "ran").exists()
-
-
-def test_four_bits_are_asked_of_the_loader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: dict[str, Any] = {}
-
-    def loader(place: str, **options: Any) -> None:
-        asked.update(options)
-        raise OSError("no GPU here")
-
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(chat_lm, "find_spec", lambda name: object())
-    monkeypatch.setattr(chat_lm, "BitsAndBytesConfig", dict)  # the real one wants the library
-    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", loader)
-    with pytest.raises(UserError, match=r"model\.pretrained=.*no GPU here"):
-        module_of(checkpoint(BY_NAME["llama3"], tmp_path), load_in_4bit=True, lora={"r": 4})
-    expected = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": torch.bfloat16}
-    assert asked["quantization_config"] == expected
-    assert asked["trust_remote_code"] is False
-    assert set(expected) <= set(inspect.signature(BitsAndBytesConfig).parameters)
 
 
 def with_code(folder: Path, trace: Path) -> Path:

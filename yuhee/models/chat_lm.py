@@ -1,11 +1,10 @@
 """Any causal language model of `transformers`, in its own chat template: all its weights, or low-rank adapters."""
 
 import logging
-from importlib.util import find_spec
+from collections.abc import Mapping
 from typing import Any
 
-import torch
-from transformers import BitsAndBytesConfig, PreTrainedModel
+from transformers import PreTrainedModel
 
 from yuhee.data.config import DataConfig
 from yuhee.data.encoding.chat_lm import ChatLMEncoder
@@ -14,6 +13,7 @@ from yuhee.errors import UserError
 from yuhee.models.causal_lm import CausalLM
 from yuhee.models.chat_files import load_chat, load_vocabulary
 from yuhee.models.chat_lm_config import ChatLMConfig
+from yuhee.models.four_bits import four_bits, round_alike
 from yuhee.models.lora import add_lora, merge_lora
 from yuhee.models.positions import check_length
 from yuhee.models.pretrained import check_vocabulary, load_network
@@ -69,8 +69,9 @@ class ChatLM(CausalLM):
                 "model.pretrained",
                 encoder.network,
                 trusted=config.trust_remote_code is not None,
-                quantisation=_four_bits() if config.load_in_4bit else None,
+                quantisation=four_bits() if config.load_in_4bit else None,
             )
+            round_alike(network)
             _warn_of_code(network, config.pretrained or "")
             check_vocabulary(network, encoder.special_ids()["vocab_size"], "model.tokenizer")
         check_length(network, encoder.max_length)
@@ -80,7 +81,25 @@ class ChatLM(CausalLM):
 
     def description(self) -> dict[str, Any]:
         lora = {"lora": self.config.lora.model_dump()} if self.config.lora.r else {}
-        return {**super().description(), **lora}
+        alone = {"adapters_alone": True} if self.config.load_in_4bit else {}
+        return {**super().description(), **lora, **alone}
+
+    def configure_model(self) -> None:
+        if self.device_mesh is not None and self.config.load_in_4bit:
+            raise UserError("model.load_in_4bit=true: trainer=fsdp와 함께 쓸 수 없습니다. trainer=ddp나 auto를 쓰세요.")
+        super().configure_model()
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
+        """What a checkpoint keeps: beside weights in four bits, which are not learned, the adapters alone."""
+        state: dict[str, Any] = super().state_dict(*args, **kwargs)
+        if not self.config.load_in_4bit:
+            return state
+        return {name: value for name, value in state.items() if "lora_" in name}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        if self.config.load_in_4bit and state_dict.keys() == self.state_dict().keys():
+            strict = False
+        return super().load_state_dict(state_dict, strict, assign)
 
     def finished(self) -> PreTrainedModel:
         if self.config.load_in_4bit:
@@ -106,12 +125,3 @@ def _warn_of_code(network: PreTrainedModel, place: str) -> None:
             "열지 않으니(모델을 열 때 코드를 돌리지 않습니다) transformers로 여세요.",
             place,
         )
-
-
-def _four_bits() -> BitsAndBytesConfig:
-    if not torch.cuda.is_available() or find_spec("bitsandbytes") is None:
-        raise UserError(
-            "model.load_in_4bit=true: CUDA GPU와 bitsandbytes가 있어야 합니다. GPU가 있으면 pip install bitsandbytes 를, "
-            "없으면 model.load_in_4bit=false를 쓰세요."
-        )
-    return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)

@@ -30,7 +30,7 @@ class ChatLMConfig(FamilyConfig):
     Attributes:
         system: what every conversation without a setting of its own begins with; null for the template's own.
         lora: train small matrices only.
-        load_in_4bit: keep the checkpoint's weights in four bits; needs `lora.r`, a CUDA GPU and bitsandbytes.
+        load_in_4bit: keep the checkpoint's weights in four bits; needs `lora.r` and bitsandbytes.
         trust_remote_code: the very id or folder of `pretrained`, to run the code that it brings.
     """
 

@@ -219,7 +219,7 @@ class _Run:
             return readable_checkpoint(self.folder)
         if path is None:
             return None
-        bundle.load_checkpoint(Path(path).expanduser())  # refuses what is missing, broken, foreign or unsafe
+        bundle.read_checkpoint(Path(path).expanduser())  # refuses what is missing, broken, foreign or unsafe
         return Path(path).expanduser()
 
     def _write(self, name: str, values: dict[str, Any]) -> None:
