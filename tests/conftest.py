@@ -8,7 +8,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import torch
 from hypothesis import HealthCheck, settings
 from tokenizers import Tokenizer
 
+from tests import commands
 from yuhee import bundle
 from yuhee.data.dialogue import Dialogue, Turn, group_keys
 from yuhee.data.encoding.causal_lm import CausalLMEncoder
@@ -25,7 +25,7 @@ from yuhee.data.encoding.tokenizer import parse_tokenizer, train_tokenizer
 from yuhee.models.causal_lm import CausalLM, CausalLMConfig
 from yuhee.models.kobart import KoBART, KoBARTConfig
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = commands.ROOT
 DATA = Path(os.environ["YUHEE_DATA_DIR"]).resolve() if os.environ.get("YUHEE_DATA_DIR") else None
 REQUIRED = {part for part in os.environ.get("YUHEE_REQUIRE", "").split(",") if part}
 
@@ -177,25 +177,7 @@ def small_bundle(small_model: bundle.Model, tmp_path: Path) -> Path:
 @pytest.fixture
 def run() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run `python train.py …` or `yuhee …` as a user would, in the test's folder."""
-
-    def call(
-        *command: str, stdin: str = "", timeout: float = 240, **environment: str
-    ) -> subprocess.CompletedProcess[str]:
-        program = (
-            [sys.executable, str(ROOT / "train.py")] if command[0] == "train.py" else [sys.executable, "-m", "yuhee"]
-        )
-        return subprocess.run(
-            [*program, *command[1:]],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=timeout,
-            env={**os.environ, "COLUMNS": "120", "PYTHONIOENCODING": "utf-8", **environment},
-            check=False,
-        )
-
-    return call
+    return commands.run
 
 
 def one_sentence_error(result: subprocess.CompletedProcess[str]) -> str:

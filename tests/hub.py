@@ -20,7 +20,7 @@ from yuhee.data.encoding.causal_lm import CausalLMEncoder
 from yuhee.data.encoding.seq2seq import Seq2SeqEncoder
 from yuhee.data.encoding.tokenizer import train_tokenizer
 
-Files = dict[str, bytes]
+Files = dict[str, bytes]  # by repository and name
 
 
 def _pickled(network: PreTrainedModel, folder: Path, **config: str) -> None:
@@ -71,12 +71,14 @@ REPOSITORIES: Mapping[str, Callable[[Path], None]] = {
 
 
 @contextmanager
-def serving(name: str) -> Iterator[str]:
-    """The address of a hub that has one repository; everything else does not exist there."""
-    with TemporaryDirectory() as folder:
-        REPOSITORIES[name](Path(folder))
-        files = {file.name: file.read_bytes() for file in Path(folder).iterdir()}
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(name, files))
+def serving() -> Iterator[str]:
+    """The address of a hub that has these repositories; everything else does not exist there."""
+    files: Files = {}
+    for name, write in REPOSITORIES.items():
+        with TemporaryDirectory() as folder:
+            write(Path(folder))
+            files |= {f"{name}/{file.name}": file.read_bytes() for file in Path(folder).iterdir()}
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(files))
     Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
@@ -85,19 +87,20 @@ def serving(name: str) -> Iterator[str]:
         server.server_close()
 
 
-def _handler(repository: str, files: Files) -> type[http.server.BaseHTTPRequestHandler]:
+def _handler(files: Files) -> type[http.server.BaseHTTPRequestHandler]:
     class Hub(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def _answer(self, with_body: bool) -> None:
             path = self.path.split("?")[0].strip("/")
-            found = re.fullmatch(rf"{re.escape(repository)}/resolve/[^/]+/(.+)", path)
-            body = files.get(found[1], b"") if found else b""
-            if path.startswith(f"api/models/{repository}"):
+            found = re.fullmatch(r"([^/]+/[^/]+)/resolve/[^/]+/(.+)", path)
+            body = files.get(f"{found[1]}/{found[2]}", b"") if found else b""
+            repository = "/".join(path.removeprefix("api/models/").split("/")[:2])
+            known = repository in REPOSITORIES
+            if path.startswith("api/models/") and known:
                 body = json.dumps({"id": repository, "sha": "0" * 40, "siblings": []}).encode()
             self.send_response(200 if body else 404)
             if not body:
-                known = path.removeprefix("api/models/").startswith(repository)
                 self.send_header("X-Error-Code", "EntryNotFound" if known else "RepoNotFound")
             self.send_header("X-Repo-Commit", "0" * 40)
             self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()}"')

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import zipfile
@@ -15,6 +16,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import yuhee
+from tests import commands
 from tests.conftest import ROOT, one_sentence_error
 from yuhee.cli import main
 from yuhee.errors import UserError
@@ -46,22 +48,11 @@ METRICS = {
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A short run of the embedded default, made by the real command in a folder of its own."""
     folder = tmp_path_factory.mktemp("trained")
-    environment = {**os.environ, "YUHEE_CACHE_DIR": str(folder / "cache")}
-    environment.pop("YUHEE_DATA_DIR", None)
-    result = subprocess.run(
-        [
-            sys.executable,
-            str(ROOT / "train.py"),
-            *SMALL,
-            "trainer.max_steps=12",
-            "callbacks.checkpoint.every_n_steps=5",
-        ],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
+    short = ("trainer.max_steps=12", "callbacks.checkpoint.every_n_steps=5")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("YUHEE_DATA_DIR", raising=False)
+        result = commands.run("train.py", *SMALL, *short, YUHEE_CACHE_DIR=str(folder / "cache"))
     assert result.returncode == 0, result.stderr
     (folder / "stdout.txt").write_text(result.stdout, encoding="utf-8")
     return folder
@@ -247,19 +238,17 @@ def test_replies_longer_than_max_length_are_told(run: Run) -> None:
     assert "data.max_length=8" in result.stderr
 
 
+def _limit_files() -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+
+
 def test_a_full_disk_loses_nothing_that_was_saved(run: Run) -> None:
     """A limit on the size of files stands for a full disk: both fail in the middle of a write."""
     _corpus()
     arguments = ("data=songys", "data.path=mine.csv", *SMALL, "trainer.max_epochs=3", "hydra.run.dir=here")
     small = (*arguments, "callbacks.checkpoint.every_n_steps=1", "trainer.max_steps=2")
-    limit = (
-        "import resource,runpy,sys,signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY)); "
-        f"sys.argv[0]={str(ROOT / 'train.py')!r}; runpy.run_path(sys.argv[0], run_name='__main__')"
-    )
-    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
-    result = subprocess.run([sys.executable, "-c", limit, *small], capture_output=True, text=True, check=False)
-    message = one_sentence_error(result)
+    message = one_sentence_error(run("train.py", *small, before=_limit_files))
     assert "저장하지 못했습니다" in message
     assert "ckpt_path=last" in message
     assert not list(Path("here/checkpoints").glob("*.partial"))

@@ -1,10 +1,7 @@
 """KoBART by the commands that people type: train, chat, evaluate, and the folder in plain `transformers`."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +11,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 from typer.testing import CliRunner
 
 import yuhee
-from tests.conftest import ROOT
+from tests import commands
 from tests.evaluation.conftest import write_corpus
 from yuhee.cli import app
 from yuhee.errors import UserError
@@ -46,9 +43,10 @@ SMALL = (
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("kobart")
     write_corpus(folder / "corpus.jsonl")
-    environment = {**os.environ, "YUHEE_CACHE_DIR": str(folder / "cache")}
-    command = [sys.executable, str(ROOT / "train.py"), *SMALL, "data.canaries=2", "hydra.run.dir=outputs/run"]
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, check=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        more = ("data.canaries=2", "hydra.run.dir=outputs/run")
+        result = commands.run("train.py", *SMALL, *more, YUHEE_CACHE_DIR=str(folder / "cache"))
     assert result.returncode == 0, result.stderr
     assert "학습에 쓰지 않은 말에 대한 대답" in result.stdout
     return folder

@@ -1,22 +1,20 @@
 """Loading by hub id, against a miniature hub on the loopback."""
 
 import json
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
 from omegaconf import OmegaConf
 
-from tests.conftest import ROOT, one_sentence_error
+from tests.commands import ROOT, Origin, run
+from tests.conftest import one_sentence_error
 from tests.hub import serving
 from tests.training.sweep_corpus import write_corpus
 from yuhee.errors import UserError
 from yuhee.models.pretrained import load_tokenizer
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
 
 KOGPT2 = "skt/kogpt2-base-v2"
 LONG = ("data.max_length=250",)  # for the setting, in tokens of so small a vocabulary
@@ -35,24 +33,27 @@ DEFAULTS = [  # what a checkpoint of each layout is asked for by; those without 
 SONGYS = ("data=songys", "data.path=corpus.csv", "data.privacy=public")
 
 
-@pytest.fixture
-def _online(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("HF_HUB_OFFLINE")
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return {"HF_HOME": str(tmp_path_factory.mktemp("hf")), "HF_HUB_DISABLE_XET": "1"}
 
 
-@pytest.fixture
-def hub(_online: None) -> Iterator[str]:
-    """A hub with a KoGPT2-like repository."""
-    with serving(KOGPT2) as address:
-        yield address
+@pytest.fixture(scope="module")
+def online(cache: dict[str, str]) -> Iterator[Origin]:
+    """Commands that see a hub."""
+    with serving() as address:
+        yield Origin(HF_ENDPOINT=address, HF_HUB_OFFLINE="0", **cache)
+
+
+@pytest.fixture(scope="module")
+def offline(cache: dict[str, str]) -> Origin:
+    """Commands that have what was fetched, and no hub."""
+    return Origin(HF_ENDPOINT=NOWHERE, HF_HUB_OFFLINE="1", **cache)
 
 
 @pytest.mark.parametrize(("name", "arguments"), DEFAULTS, ids=[arguments[0] for _, arguments in DEFAULTS])
-@pytest.mark.usefixtures("_online")
 def test_a_default_family_loads_by_its_hub_id_and_from_what_was_fetched(
-    name: str, arguments: tuple[str, ...], run: Run
+    name: str, arguments: tuple[str, ...], online: Origin, offline: Origin
 ) -> None:
     write_corpus(Path())
     short = (
@@ -60,13 +61,12 @@ def test_a_default_family_loads_by_its_hub_id_and_from_what_was_fetched(
         if not any("max_length" in argument for argument in arguments)
         else ()
     )
-    with serving(name) as address:
-        result = run("train.py", *arguments, *SONGYS, *short, "trainer.max_steps=1", HF_ENDPOINT=address)
+    result = run("train.py", *arguments, *SONGYS, *short, "trainer.max_steps=1", origin=online)
     assert result.returncode == 0, result.stderr
     [folder] = Path("outputs").glob("*/*/")
     facts = json.loads((folder / "bundle" / "yuhee.json").read_text(encoding="utf-8"))
     assert facts["pretrained"] == name
-    again = run("yuhee", "show", *arguments, *SONGYS, *short, HF_ENDPOINT=NOWHERE, HF_HUB_OFFLINE="1")
+    again = run("yuhee", "show", *arguments, *SONGYS, *short, origin=offline)
     assert again.returncode == 0, again.stderr
 
 
@@ -80,21 +80,20 @@ def test_every_default_id_is_fetched_in_a_test() -> None:
     assert defaults <= {(name, arguments[0]) for name, arguments in DEFAULTS}
 
 
-def test_the_licence_of_kogpt2_travels(hub: str, run: Run) -> None:
-    arguments = ("train.py", "model=kogpt2", "data=sample", "data.max_length=96", "trainer.max_steps=1")
-    result = run(*arguments, HF_ENDPOINT=hub)
+def test_the_licence_of_kogpt2_travels(online: Origin) -> None:
+    write_corpus(Path())
+    result = run("train.py", "model=kogpt2", *SONGYS, "data.max_length=96", "trainer.max_steps=1", origin=online)
     assert result.returncode == 0, result.stderr
     [folder] = Path("outputs").glob("*/*/")
     assert "license: cc-by-nc-sa-4.0" in (folder / "bundle" / "README.md").read_text(encoding="utf-8")
 
 
-def test_a_hub_id_that_does_not_exist_is_one_sentence(hub: str, run: Run) -> None:
+def test_a_hub_id_that_does_not_exist_is_one_sentence(online: Origin) -> None:
     for model in ("kogpt2", "causal_lm"):
-        result = run("yuhee", "show", f"model={model}", "model.pretrained=nobody/nothing", HF_ENDPOINT=hub)
+        result = run("yuhee", "show", f"model={model}", "model.pretrained=nobody/nothing", origin=online)
         assert "허브에 그런 모델도 없습니다" in one_sentence_error(result)
 
 
-@pytest.mark.usefixtures("_online")
 def test_no_network_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", NOWHERE + "/{repo_id}/resolve/{revision}/{filename}")

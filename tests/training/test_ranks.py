@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import signal
+import socket
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +13,8 @@ import torch
 from pytorch_lightning.plugins import MixedPrecision
 
 import yuhee
+from tests.commands import Command, after_step
 from tests.conftest import dialogue, small_module
-from tests.training.forked import train
 from yuhee.data.encoding.causal_lm import CausalLMEncoder
 from yuhee.data.encoding.markers import PAD
 from yuhee.data.encoding.reply_example import Collate
@@ -60,6 +63,31 @@ FAMILIES = {
     ),
 }
 TWO_RANKS = (*ARGUMENTS, "data.batch_size=3", "trainer.devices=2")
+
+
+def train(*arguments: str, ranks: int = 1, stop_after: int | None = None) -> tuple[int, str]:
+    """Train in the current folder, in processes that find each other as under `torchrun`.
+
+    Args:
+        arguments: of `train.py`.
+        ranks: processes.
+        stop_after: optimizer steps until the first rank gets a SIGINT.
+
+    Returns:
+        The first rank's exit status, and what all of them printed.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    together = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(ranks), "NODE_RANK": "0"}
+    commands = []
+    for rank in range(ranks):
+        place = {**together, "LOCAL_RANK": str(rank)} if ranks > 1 else {}
+        stop = partial(after_step, stop_after, signal.SIGINT) if stop_after is not None and rank == 0 else None
+        place["YUHEE_CACHE_DIR"] = str(Path("cache").resolve())
+        commands.append(Command("train.py", *arguments, before=stop, **place))
+    results = [command.result() for command in commands]
+    return results[0].returncode, "".join(result.stdout + result.stderr for result in results)
 
 
 @pytest.fixture(scope="module")

@@ -1,42 +1,23 @@
 """Runs that are really killed, and go on as if nothing had happened."""
 
-import contextlib
 import csv
 import json
 import os
 import signal
 import subprocess
-import sys
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from tests.conftest import ROOT
+from tests.commands import run
 from tests.training.sweep_corpus import STEPS_PER_EPOCH, write_corpus
+from yuhee.training.progress import StepFigures
 
 AT_TEST = -2
-# Trains as `train.py` does, notes the examples of every batch, and sends itself a signal after a given step.
-RUNNER = f"""
-import os, runpy, sys
-from yuhee.training import progress
-stop_after, number = int(os.environ["STOP_AFTER"]), int(os.environ["SIGNAL"])
-original = progress.StepFigures.on_train_batch_end
-def note(self, trainer, module, outputs, batch, batch_idx):
-    original(self, trainer, module, outputs, batch, batch_idx)
-    with open("seen.csv", "a") as file:
-        print(trainer.current_epoch, batch_idx, trainer.global_step, *batch["ids"], sep=",", file=file)
-    if trainer.global_step == stop_after:
-        os.kill(os.getpid(), number)
-progress.StepFigures.on_train_batch_end = note
-def note_test(self, trainer, module):
-    if stop_after == {AT_TEST}:
-        os.kill(os.getpid(), number)
-progress.StepFigures.on_test_start = note_test
-sys.argv[0] = {str(ROOT / "train.py")!r}
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
 ARGUMENTS = (
     "data=songys",
     "data.path=corpus.csv",
@@ -52,24 +33,31 @@ ARGUMENTS = (
 )
 
 
+def _watch(stop_after: int, number: int) -> None:
+    """Note the examples of every batch, and have the run send itself a signal after a step or when it is tested."""
+    original = StepFigures.on_train_batch_end
+
+    def note(self: StepFigures, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        original(self, trainer, module, outputs, batch, batch_idx)
+        with Path("seen.csv").open("a") as file:
+            print(trainer.current_epoch, batch_idx, trainer.global_step, *batch["ids"], sep=",", file=file)
+        if trainer.global_step == stop_after:
+            os.kill(os.getpid(), number)
+
+    def note_test(self: StepFigures, trainer: Any, module: Any) -> None:
+        if stop_after == AT_TEST:
+            os.kill(os.getpid(), number)
+
+    StepFigures.on_train_batch_end = note  # type: ignore[method-assign]
+    StepFigures.on_test_start = note_test  # type: ignore[method-assign]
+
+
 def _start(
     folder: Path, *arguments: str, stop_after: int = -1, number: int = signal.SIGKILL
 ) -> subprocess.CompletedProcess[str]:
-    # into a file, not a pipe: loader processes that outlive a killed run would hold a pipe open
-    with (folder / "output.txt").open("w+", encoding="utf-8") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-c", RUNNER, *ARGUMENTS, *arguments],
-            cwd=folder,
-            stdout=output,
-            stderr=output,
-            env={**os.environ, "STOP_AFTER": str(stop_after), "SIGNAL": str(int(number)), "OMP_NUM_THREADS": "1"},
-            start_new_session=True,
-        )
-        returncode = process.wait(timeout=200)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        output.seek(0)
-        return subprocess.CompletedProcess(process.args, returncode, stderr=output.read())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return run("train.py", *ARGUMENTS, *arguments, before=partial(_watch, stop_after, int(number)))
 
 
 def _run_folder(folder: Path) -> Path:

@@ -9,32 +9,32 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
+from hydra.core.hydra_config import HydraConfig
 from optuna.trial import TrialState
 
 from tests.conftest import ROOT
 from tests.training.sweep_corpus import SMALL, write_corpus
 from tests.training.wandb_files import records
+from yuhee.training.progress import StepFigures
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 FOLDER = Path("outputs/sweep/here")
 TINY = (*SMALL, "trainer.max_steps=2", f"hydra.sweep.dir={FOLDER}")
-# Trains as `train.py` does, and kills itself at a step of a trial.
-KILLER = f"""
-import os, runpy, signal, sys
-from hydra.core.hydra_config import HydraConfig
-from yuhee.training import progress
-original = progress.StepFigures.on_train_batch_end
-def kill(self, trainer, *rest):
-    original(self, trainer, *rest)
-    if HydraConfig.get().job.num == 1 and trainer.global_step == 6:
-        os.kill(os.getpid(), signal.SIGKILL)
-progress.StepFigures.on_train_batch_end = kill
-sys.argv[0] = {str(ROOT / "train.py")!r}
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
+
+
+def _kill_in_a_trial() -> None:
+    original = StepFigures.on_train_batch_end
+
+    def kill(self: StepFigures, trainer: Any, *rest: Any) -> None:
+        original(self, trainer, *rest)
+        if HydraConfig.get().job.num == 1 and trainer.global_step == 6:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    StepFigures.on_train_batch_end = kill  # type: ignore[method-assign]
 
 
 def _table() -> dict[int, dict[str, str]]:
@@ -42,10 +42,17 @@ def _table() -> dict[int, dict[str, str]]:
         return {int(row["job"]): row for row in csv.DictReader(file)}
 
 
-def test_one_failed_job_is_listed_and_ends_no_other(run: Run, tmp_path: Path) -> None:
+def test_one_failed_job_is_listed_and_ends_no_other(tmp_path: Path) -> None:
     """Two workers of joblib: one job is too long for its model, the other finishes."""
     write_corpus(tmp_path)
-    result = run("train.py", "-m", *TINY, "hydra/launcher=joblib", "data.max_length=9999,64", PYTHONPATH=str(ROOT))
+    result = subprocess.run(  # joblib's workers do not end beside a forked parent
+        [sys.executable, ROOT / "train.py", "-m", *TINY, "hydra/launcher=joblib", "data.max_length=9999,64"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
     assert {number: row["status"] for number, row in _table().items()} == {0: "failed", 1: "finished"}
@@ -54,7 +61,7 @@ def test_one_failed_job_is_listed_and_ends_no_other(run: Run, tmp_path: Path) ->
     _check_job(1)
 
 
-def test_a_search_killed_in_a_trial_resumes_that_trial(tmp_path: Path) -> None:
+def test_a_search_killed_in_a_trial_resumes_that_trial(run: Run, tmp_path: Path) -> None:
     write_corpus(tmp_path)
     arguments = [
         *SMALL,
@@ -64,21 +71,12 @@ def test_a_search_killed_in_a_trial_resumes_that_trial(tmp_path: Path) -> None:
         "hydra.sweeper.n_trials=3",
         "hydra.sweeper.pruner=null",
     ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLER, *arguments], env=environment, capture_output=True, text=True, check=False
-    )
+    killed = run("train.py", *arguments, before=_kill_in_a_trial)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     [folder] = Path("outputs/sweep").iterdir()
     assert re.fullmatch(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", folder.name)
     first = (folder / "0" / "metrics.json").stat().st_mtime_ns
-    resumed = subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), *arguments, "ckpt_path=last"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    resumed = run("train.py", *arguments, "ckpt_path=last")
     assert resumed.returncode == 0, resumed.stderr
     assert [each.name for each in Path("outputs/sweep").iterdir()] == [folder.name]
     assert (folder / "0" / "metrics.json").stat().st_mtime_ns == first

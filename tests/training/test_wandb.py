@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,28 +14,28 @@ import pytorch_lightning as pl
 import yaml
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args, load_sweep_config
 
+from tests import commands
 from tests.conftest import ROOT
 from tests.training.sweep_corpus import SMALL, STEPS_PER_EPOCH, write_corpus
 from tests.training.wandb_files import history, records, service, summary, tables, values
 from yuhee import bundle
 from yuhee.errors import UserError
 from yuhee.training import compose_config, log_evaluation, parse_config, train, wandb_access, wandb_run
+from yuhee.training.progress import StepFigures
 from yuhee.training.wandb_run import WandbConfig, WandbRun
 
-KILLER = f"""
-import os, runpy, signal, sys
-sys.path.insert(0, {str(ROOT)!r})
-from tests.training.wandb_files import service
-from yuhee.training import progress
-original = progress.StepFigures.on_train_batch_end
-def kill(self, trainer, *rest):
-    original(self, trainer, *rest)
-    if trainer.global_step == 2:
-        os.kill(service(os.getpid()), signal.SIGKILL)
-progress.StepFigures.on_train_batch_end = kill
-sys.argv[0] = {str(ROOT / "train.py")!r}
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
+
+def _kill_the_service() -> None:
+    # the service of another test in the process that started this one must not serve it
+    os.environ.pop("WANDB_SERVICE", None)
+    original = StepFigures.on_train_batch_end
+
+    def kill(self: StepFigures, trainer: Any, *rest: Any) -> None:
+        original(self, trainer, *rest)
+        if trainer.global_step == 2:
+            os.kill(service(os.getpid()), signal.SIGKILL)
+
+    StepFigures.on_train_batch_end = kill  # type: ignore[method-assign]
 
 
 def _agents_command(file: Path, run_id: str) -> list[str]:
@@ -93,14 +94,8 @@ def test_a_run_of_wandbs_agent_is_recorded_whole(tmp_path: Path) -> None:
 
 def test_a_killed_service_stops_nothing(tmp_path: Path) -> None:
     write_corpus(tmp_path)
-    result = subprocess.run(
-        [sys.executable, "-c", KILLER, *SMALL, "logger=wandb", "data.epochs=1", "hydra.run.dir=run"],
-        # the service of another test in this process must not serve this one
-        env={name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    arguments = (*SMALL, "logger=wandb", "data.epochs=1", "hydra.run.dir=run")
+    result = commands.run("train.py", *arguments, before=_kill_the_service)
     assert result.returncode == 0, result.stderr
     assert "Traceback" not in result.stderr
     assert result.stderr.count("W&B에 더는 기록하지 않습니다") == 1
