@@ -152,6 +152,12 @@ def evaluate(
     from yuhee.evaluation.evaluate import Options
 
     check_seed(seed)
+    if sample and beams > 1:
+        raise UserError("--sample 과 --beams 는 함께 쓸 수 없습니다. 하나를 빼 주세요.")
+    if retrain and split is None:
+        raise UserError("--retrain: 어느 분할로 새로 학습할지 --split row 처럼 알려 주세요.")
+    if emotion_model is not None and not emotion_control:
+        raise UserError("--emotion-model: --emotion-control 과 함께 써 주세요. 혼자서는 하는 일이 없습니다.")
     decoding = Decoding(greedy=not sample, beams=beams)
     decoding.check()
     options = Options(on=on, limit=limit, decoding=decoding, seed=seed)
@@ -208,10 +214,10 @@ def forget(
     forget_corpus(corpus, outputs, yes=yes)
 
 
-def _retrain(folder: Path, by: str) -> Path:
+def _retrain(folder: Path, by: str, data_path: str | None) -> Path:
     from yuhee.training.retrain import retrain
 
-    return retrain(folder, by)
+    return retrain(folder, by, data_path)
 
 
 def _newest_run(tasks: Collection[str]) -> Path | None:

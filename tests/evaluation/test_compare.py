@@ -176,6 +176,55 @@ def test_settings_that_change_together_are_one_column(tmp_path: Path) -> None:
     assert list(settings) == list(together)
 
 
+def test_settings_of_a_search_stay_columns_of_their_own(tmp_path: Path) -> None:
+    """No two trials share a value of either, so that both tell the runs apart in the same way."""
+    draw = np.random.default_rng(0)
+    for job in range(40):
+        rate, decay = (float(10 ** draw.uniform(-4, -2)) for _ in range(2))
+        config = {"model.lr": rate, "model.weight_decay": decay, "data.epochs": job % 3, "trainer.max_epochs": job % 3}
+        make_run(tmp_path / str(job), config, {"val/bpc": 3 + (math.log10(decay) + 3) ** 2})
+    runs = read_runs([tmp_path])
+    settings, together = differing(runs)
+    assert list(settings) == ["data.epochs", "model.lr", "model.weight_decay"]
+    assert together["data.epochs"] == ["trainer.max_epochs"]  # the same in every run: one refers to the other
+    shares = importance(runs, "val/bpc").shares
+    assert shares.index[0] == "model.weight_decay"
+    assert shares["model.weight_decay"] > 0.8
+
+
+def test_what_somebody_chose_beside_the_model_is_a_column(tmp_path: Path) -> None:
+    for name, rate in (("tiny", 1e-3), ("kogpt2", 3e-5)):
+        folder = make_run(tmp_path / name, {"model.name": name, "model.lr": rate, "model.layers": len(name)})
+        overrides = [f"model={name}", f"++model.lr={rate}"]
+        (folder / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(overrides), encoding="utf-8")
+    _, together = differing(read_runs([tmp_path]))
+    assert together == {"model.name": ["model.layers"], "model.lr": []}
+
+
+def test_evaluations_of_val_come_before_those_of_test(tmp_path: Path) -> None:
+    for name, figures in (("a", {"evaluation": 9.0, "evaluation-val": 5.0}), ("b", {"evaluation-limit5": 99.0})):
+        run = make_run(tmp_path / name, {"model.name": name}, {"val/bpc": 3.0})
+        for place, chrf in figures.items():
+            (run / place).mkdir()
+            systems = {"model": {"figures": {"chrf": {"value": chrf}}}}
+            (run / place / "metrics.json").write_text(json.dumps({"systems": systems}))
+    runs = read_runs([tmp_path])
+    ranking = rank(runs, "chrf")
+    assert ranking.by == "evaluation-val/chrf"
+    assert ranking.figures[ranking.by].tolist()[0] == 5.0
+    assert math.isnan(ranking.figures[ranking.by].tolist()[1]), "some of the questions compare with nothing"
+    assert not any("설정은 val로" in note for note in warnings_about(runs, ranking.by))
+    assert rank(runs, "evaluation/chrf").figures["evaluation/chrf"].tolist()[0] == 9.0
+
+
+def test_bits_of_other_replies_are_pointed_out(tmp_path: Path) -> None:
+    for length in (40, 256):
+        make_run(tmp_path / str(length), {"data.max_length": length}, {"val/bpc": 3.0})
+    runs = read_runs([tmp_path])
+    assert any("data.max_length" in note for note in warnings_about(runs, "val/bpc"))
+    assert not any("data.max_length" in note for note in warnings_about(runs, "seconds"))
+
+
 def test_one_and_one_point_zero_are_one_setting(tmp_path: Path) -> None:
     for name, value in (("a", 1), ("b", 1.0), ("c", 1)):
         make_run(tmp_path / name, {"model.context_loss_weight": value})
@@ -245,8 +294,7 @@ def test_what_a_reader_must_know(tmp_path: Path) -> None:
         "시험 대화가 다르면",
         "설정은 val로 고르세요",
         "끝났지만 test/bpc 값이 없는 실행 1개",
-        "test/bpc 값이 아직 없는 실행 1개",
-        "끝나지 않은 실행 1개",
+        "실패해서 test/bpc 값이 없는 실행 1개",
         "건너뛴 곳 1개",
     ):
         assert told in notes

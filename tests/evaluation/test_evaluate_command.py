@@ -81,20 +81,25 @@ def test_a_mistake_is_one_sentence(
 
 def test_figures_do_not_depend_on_the_day(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     timed = {"seconds", "tokens_per_second"}
-    for options in (SHORT, Options(limit=5, seed=3, decoding=Decoding(max_new_tokens=8))):
+    name = "evaluation-limit5-sample-seed3"
+    for options, place in (
+        (SHORT, "evaluation"),
+        (Options(limit=5, seed=3, decoding=Decoding(max_new_tokens=8)), name),
+    ):
         rounds = []
         for _ in range(2):
             evaluate_paths([run_folder], Asked(options))
-            found = read(run_folder)
+            found = read(run_folder, place)
             rounds.append({k: v for k, v in found["systems"]["model"]["figures"].items() if k not in timed})
         assert rounds[0] == rounds[1]
     assert (found["setting"]["questions"], found["setting"]["questions_in_split"]) == (5, 9)
+    assert read(run_folder)["setting"]["questions"] == 9, "a part of the questions replaces nothing"
 
 
 def test_val_and_other_weights_have_folders_of_their_own(run_folder: Path) -> None:
     evaluate_paths([run_folder], Asked(Options(on="val", limit=3, decoding=SHORT.decoding)))
     evaluate_paths([run_folder / "checkpoints" / "last.ckpt"], Asked(SHORT))
-    assert read(run_folder, "evaluation-val")["setting"]["on"] == "val"
+    assert read(run_folder, "evaluation-val-limit3")["setting"]["on"] == "val"
     assert read(run_folder, "evaluation-last")["setting"]["on"] == "test"
     assert not (run_folder / "evaluation").exists()
 
@@ -173,6 +178,7 @@ def test_the_leaky_split_stands_beside_the_honest_one(run_folder: Path, capsys: 
         honest["systems"]["model"]["figures"]["bpc"] == read(run_folder)["systems"]["model"]["figures"]["bpc"]["value"]
     )
     assert "묶음 분할(새지 않음) → 행 분할(샘)" in capsys.readouterr().out
+    assert read(run_folder)["setting"]["other_split"]["by"] == "row", "the run that was named shows both"
     # the run that is there now needs no other: its baselines are fitted on both splits
     evaluate_paths([leaky], Asked(SHORT, split="row"))
     honest = read(leaky)["setting"]["other_split"]["systems"]
@@ -182,6 +188,63 @@ def test_the_leaky_split_stands_beside_the_honest_one(run_folder: Path, capsys: 
         assert honest[name]["figures"]["chrf"] == rivals[name]["figures"]["chrf"]["value"]
     with pytest.raises(UserError, match="로 학습한 모델은 group"):
         evaluate_paths([leaky], Asked(SHORT, split="group"))
+
+
+def test_a_corpus_that_was_moved_is_found_by_the_new_run_too(run_folder: Path) -> None:
+    Path("corpus.jsonl").rename("moved.jsonl")
+    new: list[Path] = []
+    asked = Asked(SHORT, "row", lambda *a: new.append(retrain(*a)) or new[-1], data_path="moved.jsonl")
+    evaluate_paths([run_folder], asked)
+    assert read(new[0])["setting"]["split"]["by"] == "row"
+
+
+def test_a_training_that_cannot_begin_leaves_no_folder(run_folder: Path) -> None:
+    with pytest.raises(UserError, match=r"nowhere\.jsonl"):
+        retrain(run_folder, "row", "nowhere.jsonl")
+    assert [path.name for path in Path("outputs").glob("*/*")] == ["first"]
+
+
+def test_a_comparison_is_printed_and_kept(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = train_small(Path("outputs/day/other"), "trainer.max_steps=1", "seed=2")
+    evaluate_paths([run_folder], Asked(SHORT), against=other)
+    said = capsys.readouterr().out
+    assert "견주지 않음 · 답 하나에 걸린 시간: 다시 재면" in said
+    assert "씨앗" not in said
+    kept = read(run_folder)["against"]
+    assert kept["run"] == str(other)
+    figures = [read(folder)["systems"]["model"]["figures"]["bpc"]["value"] for folder in (run_folder, other)]
+    found = kept["differences"]["bpc"]
+    assert found["value"] == pytest.approx(figures[0] - figures[1])
+    assert (found["replies"], found["low"] <= found["value"] <= found["high"], 0 < found["p"] <= 1) == (9, True, True)
+    assert "against" not in read(other)
+
+
+def test_folders_that_are_no_runs_are_passed_over_and_a_run_counts_once(
+    run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("outputs/day/comparison").mkdir()
+    evaluate_paths([run_folder, Path("outputs/day/comparison"), run_folder / "bundle"], Asked(SHORT))
+    said = capsys.readouterr().out
+    assert "실행이 아니라 건너뜁니다: outputs/day/comparison" in said.replace("\n", "")
+    assert "씨앗" not in said
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--sample", "--beams", "2"], "--sample 과 --beams"),
+        (["--retrain"], "--retrain: 어느 분할로"),
+        (["--emotion-model", "x"], "--emotion-model: --emotion-control"),
+    ],
+)
+def test_flags_that_would_be_ignored_are_refused(
+    flags: list[str], told: str, run_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["yuhee", "evaluate", str(run_folder), *flags])
+    with pytest.raises(SystemExit):
+        main()
+    assert told in capsys.readouterr().err
+    assert not (run_folder / "evaluation").exists()
 
 
 def test_runs_on_different_questions_are_not_compared(run_folder: Path) -> None:

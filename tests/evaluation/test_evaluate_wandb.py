@@ -23,10 +23,13 @@ def test_the_report_goes_to_the_wandb_run_of_the_run(
 
     alone = run("yuhee", "evaluate", str(recorded), *short)
     assert alone.returncode == 0, alone.stderr
-    assert (recorded / "evaluation-val" / "report.html").is_file()
+    assert re.search(
+        r"오프라인으로 기록했습니다\. 올리려면 wandb sync outputs/day/recorded/wandb/offline-run-\S+", alone.stdout
+    )
+    assert (recorded / "evaluation-val-limit2" / "report.html").is_file()
     kinds = list(records(recorded))
     [after] = [record for kind, record in kinds if kind == "run"]
     [report] = [record for kind, record in kinds if kind == "artifact"]
     assert after.run_id == before.run_id
-    assert (report.name, report.type) == (f"evaluation-val-{before.run_id}", "evaluation")
+    assert (report.name, report.type) == (f"evaluation-val-limit2-{before.run_id}", "evaluation")
     assert [entry.path for entry in report.manifest.contents] == ["report.html"]

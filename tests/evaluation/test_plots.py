@@ -27,6 +27,19 @@ def font(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
     korean_font.cache_clear()
 
 
+def test_a_font_that_was_installed_after_matplotlib_looked_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    if (known := korean_font()) is None:
+        pytest.skip("this machine has no Korean font")
+    listed = plots.fontManager.ttflist
+    korean_font.cache_clear()
+    monkeypatch.setattr(plots.fontManager, "ttflist", [font for font in listed if "CJK" not in font.name][:1])
+    try:
+        assert korean_font() in plots.KOREAN_FONTS
+    finally:
+        korean_font.cache_clear()
+    assert known
+
+
 def figure_saying(*texts: str) -> Figure:
     with style():
         figure = Figure(figsize=(3, 2), layout="constrained")

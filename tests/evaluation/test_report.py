@@ -331,6 +331,23 @@ def test_private_text_is_announced(talk: Evaluation, tmp_path: Path, values: dic
     assert ("가리지 않은 대화가 그대로" in report_page(talk, tmp_path)) is notice
 
 
+def test_a_part_of_the_questions_is_called_one(talk: Evaluation, tmp_path: Path) -> None:
+    some = replace(talk, setting={**talk.setting, "questions_in_split": 1234})
+    assert f"답 {len(talk.questions)}개 (모두 1,234개 가운데)" in Page(report_page(some, tmp_path)).text
+    whole = replace(talk, setting={**talk.setting, "questions_in_split": len(talk.questions)})
+    assert "가운데)" not in Page(report_page(whole, tmp_path)).text
+
+
+def test_another_run_that_it_was_compared_with(talk: Evaluation, tmp_path: Path) -> None:
+    found = {"bpc": {"value": -0.25, "low": -0.5, "high": -0.125, "p": 0.004, "replies": 7}, "ppl": {"reason": "다름"}}
+    page = Page(report_page(replace(talk, against={"run": "outputs/day/<b>", "differences": found}), tmp_path))
+    assert "day/<b>와 견주어" in page.text
+    assert "−0.250" in page.text.replace("-0.250", "−0.250")
+    assert "p = 0.004" in page.text
+    assert "혼란도: 다름" in page.text
+    assert "와 견주어" not in Page(report_page(talk, tmp_path)).text.replace("기준선과 견주어", "")
+
+
 def test_the_leaky_split_stands_apart(talk: Evaluation, tmp_path: Path) -> None:
     systems = {"nearest_question": {"title": "가장 가까운 질문의 답", "figures": {"chrf": 26.84, "exact": None}}}
     other = {**talk.setting, "other_split": {"by": "row", "systems": systems}}

@@ -69,6 +69,21 @@ def test_a_bundle_or_a_configuration_of_another_version(run_folder: Path) -> Non
     refused(run_folder, "다른 판의 모델", "yuhee-bundle/9")
 
 
+@pytest.mark.parametrize("fact", ["split", "corpus_hash", "private"])
+def test_a_bundle_that_does_not_say_what_it_learned_from(run_folder: Path, fact: str) -> None:
+    file = run_folder / "bundle" / "yuhee.json"
+    facts = json.loads(file.read_text())
+    del facts[fact]
+    file.write_text(json.dumps(facts))
+    refused(run_folder, f"yuhee.json에 {fact}")
+
+
+def test_a_job_that_failed_is_told_why(run_folder: Path) -> None:
+    (run_folder / "metrics.json").unlink()
+    (run_folder / "job.json").write_text(json.dumps({"status": "failed", "figure": None, "error": "기억이 모자랍니다"}))
+    refused(run_folder, "실패한 실행", "기억이 모자랍니다")
+
+
 @pytest.mark.parametrize("content", ["", "data: 3\n", "data: [\n", "data: {name: ${nowhere}}\n"])
 def test_a_damaged_configuration(run_folder: Path, content: str) -> None:
     (run_folder / ".hydra" / "config.yaml").write_text(content)

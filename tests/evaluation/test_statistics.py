@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -214,6 +215,26 @@ def test_what_one_system_lacks_is_not_compared() -> None:
     found = differences(score(sample(("네", "네"), bits=1.0)), score(sample(("응", "네"))))
     assert found["bpc"].reason == "글의 확률을 내지 않는 시스템입니다"
     assert found["exact"].value == 100
+
+
+def test_a_reply_that_one_system_has_no_bits_for_counts_for_neither() -> None:
+    replies = (("네", "네"), ("그래요", "그래요"), ("음", "음"))
+    first, second = sample(*replies, bits=4.0), sample(*replies, bits=2.0)
+    longer = replace(first.answers[1], bits=None)  # too long for the first one's `data.max_length`
+    found = differences(score(replace(first, answers=(first.answers[0], longer, first.answers[2]))), score(second))
+    assert (found["bpc"].value, found["bpc"].replies) == (8 / 4 - 4 / 4, 2)
+    assert found["exact"].replies == 3
+
+
+def test_what_says_nothing_when_paired_has_a_reason_instead_of_a_p_value() -> None:
+    replies = (("네", "네"), ("음", "그래"))
+    first = score(sample(*replies, bits=4.0, reference_tokens=2, tokens=2, seconds=0.1))
+    second = score(sample(*replies, bits=4.0, reference_tokens=3, tokens=2, seconds=0.2))
+    found = differences(first, second)
+    assert found["ppl"].reason == "토크나이저가 달라 토큰당 수치를 견줄 수 없습니다. 글자당 비트로 견주세요"
+    assert "시간" in str(found["seconds"].reason)
+    assert "시간" in str(found["tokens_per_second"].reason)
+    assert differences(first, first)["ppl"].value == 0
 
 
 def test_every_reply_by_itself() -> None:

@@ -119,6 +119,10 @@ def test_a_run_killed_again_and_again_equals_an_uninterrupted_one(uninterrupted:
     assert result.returncode == 0, result.stderr
     assert _losses(tmp_path) == _losses(uninterrupted)
     assert _examples_per_epoch(tmp_path) == _examples_per_epoch(uninterrupted)
+    saved = torch.load(_run_folder(tmp_path) / "checkpoints" / "previous.ckpt", weights_only=True)
+    before = next(state["seconds"] for state in saved["callbacks"].values() if "seconds" in state)
+    seconds = json.loads((_run_folder(tmp_path) / "metrics.json").read_text())["seconds"]
+    assert seconds > before > 0, "the seconds of all sessions count"
     assert _metrics(tmp_path) == _metrics(uninterrupted)
 
 

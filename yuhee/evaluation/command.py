@@ -15,17 +15,25 @@ from yuhee.evaluation.classification import evaluate_classifier
 from yuhee.evaluation.emotion_control import Control, Reader, emotion_control, slot_labels
 from yuhee.evaluation.emotion_reader import LinearReader, ModelReader, messages, replies
 from yuhee.evaluation.evaluate import Evaluated, Options, as_beside, evaluate, other_split
-from yuhee.evaluation.files import evaluation_folder, save
+from yuhee.evaluation.files import as_plain, evaluation_folder, save
 from yuhee.evaluation.result import Evaluation
-from yuhee.evaluation.run_data import Run, open_run
+from yuhee.evaluation.run_data import Run, open_run, run_folder_of
 from yuhee.evaluation.scoring import OTHER_QUESTIONS, differences
-from yuhee.evaluation.tables import control_table, differences_table, figures_table, reasons, seeds_table, splits_table
+from yuhee.evaluation.tables import (
+    control_table,
+    differences_table,
+    figures_table,
+    not_compared,
+    reasons,
+    seeds_table,
+    splits_table,
+)
 
 PER_RUN = ("seed", "ckpt_path", "logger")  # keys in which runs of the same configuration may differ
-Retrain = Callable[[Path, str], Path]
-"""(run folder, `data.split.by`) → folder of a new run of the same configuration under that split."""
-Publish = Callable[[Path, Path], None]
-"""(run folder, its new report) → the report is where others can see it."""
+Retrain = Callable[[Path, str, str | None], Path]
+"""(run folder, `data.split.by`, where the corpus lies now) → folder of a new run of the same configuration under that split."""
+Publish = Callable[[Path, Path], str]
+"""(run folder, its new report) → the report is where others can see it; says where."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,10 @@ def evaluate_paths(paths: Sequence[Path], asked: Asked, against: Path | None = N
     """
     _check_paths(paths, against, asked.data_path)
     console = Console()
-    runs = [path for path in paths if len(paths) == 1 or path.is_dir() or path.suffix == ".ckpt"]
+    runs = [path for path in paths if len(paths) == 1 or run_folder_of(path.resolve())]
+    for path in paths:
+        if path.is_dir() and path not in runs:
+            console.print(Text(f"실행이 아니라 건너뜁니다: {path}"))
     if not runs:
         raise UserError(
             f"{paths[0]} 등 {len(paths)}개: 실행 폴더가 하나도 없습니다. outputs/ 아래의 실행 폴더를 주세요."
@@ -80,12 +91,22 @@ def evaluate_paths(paths: Sequence[Path], asked: Asked, against: Path | None = N
             failed += 1
             print(f"오류: {error}", file=sys.stderr)  # noqa: T201 - as the command tells its own
     if against is not None:
-        (_, first), (_, second) = done
-        found = differences(first.scores["model"], second.scores["model"])
-        console.print(differences_table(first.evaluation.run, second.evaluation.run, found))
-    _print_seeds(done, console)
+        _compare(done, console, asked.options, runs[0])
+    else:
+        _print_seeds(done, console)
     if failed:
         raise UserError(f"실행 {len(runs)}개 가운데 {failed}개를 평가하지 못했습니다. 까닭은 위에 있습니다.")
+
+
+def _compare(done: Sequence[tuple[Run, Evaluated]], console: Console, options: Options, path: Path) -> None:
+    """The first run minus the second: printed, and kept with the first one's evaluation."""
+    (run, first), (_, second) = done
+    found = differences(first.scores["model"], second.scores["model"])
+    console.print(differences_table(first.evaluation.run, second.evaluation.run, found))
+    for reason in not_compared(found):
+        console.print(Text(f"견주지 않음 · {reason}"))
+    kept = {"run": second.evaluation.run, "differences": {name: as_plain(each) for name, each in found.items()}}
+    save(replace(first.evaluation, against=kept), run.folder, evaluation_folder(run.folder, path, options))
 
 
 def _check_paths(paths: Sequence[Path], against: Path | None, data_path: str | None) -> None:
@@ -131,11 +152,14 @@ def _evaluate(path: Path, asked: Asked, console: Console) -> tuple[Run, Evaluate
         )
     first = _evaluate_and_save(run, path, asked, console, None)
     beside = as_beside(by, first.evaluation.systems)
-    folder = asked.retrain(run.folder, str(asked.split))
+    folder = asked.retrain(run.folder, str(asked.split), asked.data_path)
     other = open_run(folder, asked.data_path)
     found = _evaluate_and_save(other, folder, asked, console, beside)
-    console.print(splits_table([beside, as_beside(str(asked.split), found.evaluation.systems)]))
-    return run, first
+    there = as_beside(str(asked.split), found.evaluation.systems)
+    both = replace(first.evaluation, setting={**first.evaluation.setting, "other_split": there})
+    save(both, run.folder, evaluation_folder(run.folder, path, asked.options))
+    console.print(splits_table([beside, there]))
+    return run, replace(first, evaluation=both)
 
 
 def _evaluate_and_save(
@@ -157,7 +181,7 @@ def _evaluate_and_save(
 def _save_and_print(
     evaluation: Evaluation, run: Run, path: Path, asked: Asked, console: Console, control: Control | None = None
 ) -> None:
-    folder = evaluation_folder(run.folder, path, asked.options.on)
+    folder = evaluation_folder(run.folder, path, asked.options)
     save(evaluation, run.folder, folder)
     console.print(Text(evaluation.verdict, style="bold"))
     console.print(figures_table(evaluation))
@@ -168,7 +192,7 @@ def _save_and_print(
         console.print(Text(control.verdict, style="bold"))
     console.print(Text(f"보고서: {os.path.relpath(folder)}/report.html"))
     if asked.publish:
-        asked.publish(run.folder, folder / "report.html")
+        console.print(Text(asked.publish(run.folder, folder / "report.html")), soft_wrap=True)
 
 
 def _check_asked_of_classifier(path: Path, run: Run, asked: Asked) -> None:
@@ -191,7 +215,7 @@ def _reader(run: Run, model: Path | None) -> Reader:
 def _print_seeds(done: Sequence[tuple[Run, Evaluated]], console: Console) -> None:
     """Runs of the same configuration together."""
     groups: dict[str, list[Evaluated]] = {}
-    for run, found in done:
+    for run, found in {run.folder: (run, found) for run, found in done}.values():  # none counts twice
         values = {key: value for key, value in run.config.items() if key not in PER_RUN}
         groups.setdefault(json.dumps(values, sort_keys=True, default=str), []).append(found)
     for group in groups.values():

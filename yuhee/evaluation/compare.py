@@ -13,7 +13,7 @@ import pandas as pd
 
 from yuhee.errors import UserError
 from yuhee.evaluation.metrics import DEFINITIONS
-from yuhee.evaluation.runs import FINISHED, find_runs, read_run
+from yuhee.evaluation.runs import FAILED, FINISHED, find_runs, read_run
 
 RUN, SETTING, FIGURE = "run", "setting", "figure"
 SEED = "seed"
@@ -37,7 +37,7 @@ class Ranking:
     Attributes:
         by: figure they are sorted by.
         settings: (rows, settings that differ) values; NaN where a run does not know the setting.
-        together: setting → the others that change exactly as it does, and stand for nothing of their own.
+        together: setting → the others that only follow from it, see `differing`.
         figures: figure → mean over the runs of each row; over the finished ones, if there are any.
         deviations: figure → standard deviation over the same runs (n − 1); NaN for a single one.
         states: (rows,) such as `끝남 2, 도는 중 1`.
@@ -68,7 +68,7 @@ def read_runs(paths: Iterable[str | Path]) -> pd.DataFrame:
     Returns:
         columns in three groups: `run` (folder, state, corpus), `setting` (dotted keys), `figure` (`val/bpc`,
         `seconds`, `step`, `parameters`, `tokens_seen`, `evaluation/chrf` …); `attrs["skipped"]` names paths without
-        a run.
+        a run, `attrs["chosen"]` the keys that somebody set one by one.
 
     Raises:
         UserError: there is no run at all.
@@ -79,7 +79,9 @@ def read_runs(paths: Iterable[str | Path]) -> pd.DataFrame:
             "견줄 실행이 없습니다. outputs/<날짜>/<시각> 이나 outputs/sweep/<날짜>_<시각> 같은 실행 폴더를 주세요."
         )
     rows = []
+    chosen: set[str] = set()
     for run in map(read_run, folders):
+        chosen |= run.chosen
         row: dict[tuple[str, str], Any] = {
             (RUN, "folder"): str(run.folder),
             (RUN, "state"): run.state,
@@ -95,6 +97,7 @@ def read_runs(paths: Iterable[str | Path]) -> pd.DataFrame:
         if column[0] == FIGURE:
             runs[column] = runs[column].astype(float)
     runs.attrs["skipped"] = [str(path) for path in skipped]
+    runs.attrs["chosen"] = chosen
     return runs
 
 
@@ -106,24 +109,28 @@ def part(runs: pd.DataFrame, group: str) -> pd.DataFrame:
 
 
 def differing(runs: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, list[str]]]:
-    """Settings in which runs differ, and for each those that change exactly as it does.
+    """Settings in which runs differ, and for each those that only follow from it.
 
-    `model=…` changes twenty settings at once: they are one decision, and stand as one column. The seed stays by
-    itself.
+    `model=…` sets twenty values at once: they are one decision, and stand as one column by the model's name. So do
+    settings that are equal in every run, since one refers to the other. Any others are decisions of their own, however
+    few runs tell them apart: in a search no two runs share a learning rate or a weight decay.
     """
     settings = part(runs, SETTING)
-    by_partition: dict[object, list[str]] = {}
-    for name in settings:
-        values = [_comparable(value) for value in settings[name]]
-        if len(set(values)) > 1 and not str(name).startswith(WITHOUT_EFFECT):
-            partition = (-1,) if name == SEED else tuple(pd.factorize(np.array(values, dtype=object))[0])
-            by_partition.setdefault(partition, []).append(str(name))
-    together = {}
-    for names in by_partition.values():
-        first, *rest = sorted(names, key=_telling)
-        together[first] = sorted(rest)
+    chosen = runs.attrs.get("chosen", set())
+    values = {str(name): tuple(_comparable(value) for value in settings[name]) for name in settings}
+    varied = [name for name in values if len(set(values[name])) > 1 and not name.startswith(WITHOUT_EFFECT)]
+    partitions = {name: tuple(pd.factorize(np.array(values[name], dtype=object))[0]) for name in varied}
+    names = [name for name in sorted(varied, key=_telling) if name.endswith(".name")]
+    together: dict[str, list[str]] = {}
+    for name in sorted(varied, key=_telling):
+        group = next((each for each in names if partitions[each] == partitions[name] and each in together), None)
+        equal = next((each for each in together if values[each] == values[name]), None)
+        if name != SEED and name not in chosen and (group or equal):
+            together[group or str(equal)].append(name)
+        else:
+            together[name] = []
     kept = sorted(together, key=lambda name: (name == SEED, list(settings).index(name)))
-    return settings[kept], together
+    return settings[kept], {name: sorted(together[name]) for name in kept}
 
 
 def _telling(name: str) -> tuple[bool, int, str]:
@@ -158,8 +165,9 @@ def figure_to_sort_by(runs: pd.DataFrame, by: str | None) -> str:
         settings = part(runs, SETTING)
         counts = Counter(map(str, settings["optimized_metric"].dropna() if "optimized_metric" in settings else ()))
         return counts.most_common(1)[0][0] if counts else DEFAULT
-    if by in names or f"evaluation/{by}" in names:
-        return by if by in names else f"evaluation/{by}"
+    for name in (by, f"evaluation-val/{by}", f"evaluation/{by}"):  # settings are chosen on val
+        if name in names:
+            return name
     if not names:
         raise UserError("이 실행들에는 아직 수치가 없습니다. 첫 검증이 끝난 뒤에 견주세요.")
     near = difflib.get_close_matches(by, names, n=3, cutoff=0.4) or names[:5]
@@ -211,6 +219,10 @@ def _states(states: Iterable[str]) -> str:
     return ", ".join(state if sum(counts.values()) == 1 else f"{state} {n}" for state, n in counts.items())
 
 
+def _differ(settings: pd.DataFrame, name: str) -> bool:
+    return name in settings and len({_comparable(value) for value in settings[name]}) > 1
+
+
 def warnings_about(runs: pd.DataFrame, by: str) -> list[str]:
     """What a reader of the table must know, a sentence each."""
     notes = []
@@ -219,7 +231,7 @@ def warnings_about(runs: pd.DataFrame, by: str) -> list[str]:
         notes.append(f"실행이 없어 건너뛴 곳 {len(skipped)}개: {shown}")
     settings = part(runs, SETTING)
     splits = [name for name in settings if str(name).startswith("data.split.")]
-    other_split = any(len({_comparable(value) for value in settings[name]}) > 1 for name in splits)
+    other_split = any(_differ(settings, str(name)) for name in splits)
     if runs[RUN]["corpus"].nunique() > 1 or other_split:
         notes.append("말뭉치나 분할이 다른 실행이 섞여 있습니다: 시험 대화가 다르면 수치를 견줄 수 없습니다.")
     if by.startswith(("test/", "evaluation/")):
@@ -229,10 +241,15 @@ def warnings_about(runs: pd.DataFrame, by: str) -> list[str]:
     without = figures[by].isna() if by in figures else pd.Series(True, index=runs.index)
     if never := int((without & finished).sum()):
         notes.append(f"끝났지만 {by} 값이 없는 실행 {never}개는 맨 뒤에 있습니다(다른 일을 하는 모델입니다).")
-    if (yet := int((without & ~finished).sum())) > 0:
+    failed = runs[RUN]["state"] == FAILED
+    if lost := int((without & failed).sum()):
+        notes.append(f"실패해서 {by} 값이 없는 실행 {lost}개는 맨 뒤에 있습니다.")
+    if yet := int((without & ~finished & ~failed).sum()):
         notes.append(f"{by} 값이 아직 없는 실행 {yet}개는 맨 뒤에 있습니다.")
-    if (unfinished := int((~finished).sum())) > 0:
+    if unfinished := int((~finished & ~without).sum()):
         notes.append(
-            f"끝나지 않은 실행 {unfinished}개의 값은 metrics.csv에서 지금까지 가장 좋은 val과 마지막 train입니다."
+            f"끝까지 가지 않은 실행 {unfinished}개의 값은 metrics.csv에서 지금까지 가장 좋은 val과 마지막 train입니다."
         )
+    if by.rpartition("/")[2] in ("bpc", "ppl", "loss") and _differ(settings, "data.max_length"):
+        notes.append("data.max_length가 다른 실행은 잘려 나간 답이 달라, 비트와 손실을 서로 다른 답에서 잰 것입니다.")
     return notes

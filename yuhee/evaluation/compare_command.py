@@ -119,6 +119,11 @@ def _print(ranking: Ranking, explained: Importance, notes: Sequence[str], out: P
     if left_out := len(names) - len(shown):
         console.print(Text(f"* 열이 {left_out}개 더 있습니다. 모두 index.html 과 table.csv 에 있습니다."))
     console.print(Text(f"설정의 중요도: {visible(importance_line(explained))}"))
+    for name, others in ranking.together.items():
+        if others:
+            console.print(
+                Text(f"* {visible(name)} 열에는 함께 정해진 설정 {len(others)}개가 들어 있습니다(index.html).")
+            )
     for note in notes:
         console.print(Text(f"* {visible(note)}"))
     console.print(Text(f"그림과 표: {os.path.relpath(out)}/index.html"), soft_wrap=True)

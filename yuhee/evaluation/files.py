@@ -10,16 +10,27 @@ from typing import Any
 
 from yuhee.errors import UserError
 from yuhee.evaluation.class_plots import class_plots
+from yuhee.evaluation.evaluate import Options
 from yuhee.evaluation.plots import save_png
 from yuhee.evaluation.report import write_report
 from yuhee.evaluation.result import FORMAT, Classes, Evaluation, Interval
+from yuhee.evaluation.statistics import Difference
 from yuhee.paths import write_private
 
 
-def evaluation_folder(run: Path, path: Path, on: str) -> Path:
-    """`evaluation/` of the run; other weights than its bundle's and other questions than the test's get their own."""
-    weights = f"-{path.stem}" if path.suffix == ".ckpt" else ""
-    return run / f"evaluation{weights}{'' if on == 'test' else f'-{on}'}"
+def evaluation_folder(run: Path, path: Path, options: Options) -> Path:
+    """`evaluation/` of the run, for all test questions answered greedily by its bundle; what compares with nothing else has
+    a name that says why, such as `evaluation-last-val-limit300/`."""
+    drawn = options.limit is not None or not options.decoding.greedy
+    parts = [
+        path.stem if path.suffix == ".ckpt" else "",
+        options.on if options.on != "test" else "",
+        f"limit{options.limit}" if options.limit is not None else "",
+        "sample" if not options.decoding.greedy else "",
+        f"beams{options.decoding.beams}" if options.decoding.beams > 1 else "",
+        f"seed{options.seed}" if options.seed and drawn else "",
+    ]
+    return run / "-".join(["evaluation", *filter(None, parts)])
 
 
 def save(evaluation: Evaluation, run: Path, folder: Path) -> None:
@@ -78,6 +89,7 @@ def as_dict(evaluation: Evaluation) -> dict[str, Any]:
             for system in evaluation.systems
         },
         **({"labels": classes.labels, "confusion": classes.confusion} if classes else {}),
+        **({"against": dict(evaluation.against)} if evaluation.against else {}),
     }
 
 
@@ -86,6 +98,13 @@ def _figure(figure: Interval) -> dict[str, Any]:
     if figure.reason is not None or math.isnan(figure.value):
         return {"value": None, "reason": figure.reason}
     return {"value": figure.value, "low": figure.low, "high": figure.high}
+
+
+def as_plain(difference: Difference) -> dict[str, Any]:
+    """`{value, low, high, p, replies}`, or `{reason}`."""
+    if difference.reason is not None:
+        return {"reason": difference.reason}
+    return {key: value for key, value in asdict(difference).items() if key != "reason"}
 
 
 def _lines(evaluation: Evaluation) -> Iterator[str]:

@@ -40,6 +40,7 @@ class Metric:
         source: where the definition comes from.
         needs: keys of `NEEDS`.
         compute: per-reply statistics, from which figures of any subset, intervals and differences follow.
+        unpaired: why two systems cannot be compared reply by reply, for people; empty if they can.
     """
 
     name: str
@@ -50,7 +51,10 @@ class Metric:
     source: str
     needs: tuple[str, ...]
     compute: Callable[[Sample], Measured]
+    unpaired: str = ""
 
+
+_CLOCK = "다시 재면 달라지는 시간이라 짝지어 견주지 않습니다"
 
 _ALL = (
     Metric(
@@ -213,6 +217,7 @@ _ALL = (
         "yuhee의 정의",
         ("replies", "seconds"),
         measures.seconds_per_reply,
+        _CLOCK,
     ),
     Metric(
         "tokens_per_second",
@@ -223,6 +228,7 @@ _ALL = (
         "yuhee의 정의",
         ("replies", "tokens", "seconds"),
         measures.tokens_per_second,
+        _CLOCK,
     ),
 )
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -73,7 +74,8 @@ def _of_sums(
         total, resampled, randomised = (
             sums.aggregate(one[index]) - sums.aggregate(other[index]) for one, other in parts
         )
-        yield _judged(float(total[0]), resampled, randomised)
+        counted = ((sums.table != 0).any(axis=1) & (seconds[index].table != 0).any(axis=1)).sum()
+        yield replace(_judged(float(total[0]), resampled, randomised), replies=int(counted))
 
 
 def _judged(value: float, resampled: Array, randomised: Array) -> Difference:
@@ -90,7 +92,7 @@ def _of_types(first: Types, second: Types, clusters: Indices, replicates: int, s
         return no_difference(NO_VALUE)
     error = jackknife_error(one_left - other_left)
     swapped = np.concatenate(list(_swapped_types(first, second, clusters, replicates, seed)))
-    return Difference(value, value - Z * error, value + Z * error, _p_value(value, swapped))
+    return Difference(value, value - Z * error, value + Z * error, _p_value(value, swapped), replies=len(clusters))
 
 
 def _swapped_types(first: Types, second: Types, clusters: Indices, replicates: int, seed: int) -> Iterator[Array]:

@@ -4,7 +4,7 @@ import io
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+from matplotlib.font_manager import FontProperties, findfont, findSystemFonts, fontManager, get_font
 from matplotlib.text import Text
 
 MODEL, REFERENCE, OTHER = "#4c78a8", "#e45756", "#72b7b2"
@@ -62,11 +62,26 @@ ENGLISH = {
 @lru_cache(maxsize=1)
 def korean_font() -> str | None:
     """The first of `KOREAN_FONTS` on this machine that can draw Hangul, None where there is none."""
+    if (found := _known_korean_font()) is None:
+        _learn_new_fonts()
+        found = _known_korean_font()
+    return found
+
+
+def _known_korean_font() -> str | None:
     installed = {font.name for font in fontManager.ttflist}
     for name in KOREAN_FONTS:
         if name in installed and get_font(findfont(FontProperties(family=name))).get_char_index(ord("가")):
             return name
     return None
+
+
+def _learn_new_fonts() -> None:
+    """Fonts that were installed after matplotlib wrote its list, which it never looks through again."""
+    known = {font.fname for font in fontManager.ttflist}
+    for file in sorted(set(findSystemFonts()) - known):
+        with suppress(OSError, RuntimeError, ValueError):  # a file that FreeType cannot read
+            fontManager.addfont(file)
 
 
 @contextmanager

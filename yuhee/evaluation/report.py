@@ -95,10 +95,12 @@ def report_page(evaluation: Evaluation, run_folder: Path) -> str:
         "run": "/".join(Path(evaluation.run).parts[-2:]),
         "model": evaluation.systems[0],
         "setting": setting,
+        "whole": evaluation.setting.get("questions_in_split"),
         "summary": [(SUMMARY[name], value) for name, value in setting if name in SUMMARY],
         "headline": headline(evaluation),
         "reasons": _reasons(evaluation),
         "other_split": _other_split(evaluation),
+        "against": _against(evaluation),
         "control": evaluation.setting.get("emotion_control"),
         "slots": SLOTS,
         "p_value": p_value,
@@ -190,6 +192,18 @@ def _other_split(evaluation: Evaluation) -> dict[str, Any] | None:
     return {"by": other["by"], "metrics": [shown_metric(name) for name in names], "rows": rows}
 
 
+def _against(evaluation: Evaluation) -> dict[str, Any] | None:
+    """Another run that it was compared with."""
+    if not evaluation.against:
+        return None
+    found = [(shown_metric(name), values) for name, values in evaluation.against["differences"].items()]
+    return {
+        "run": "/".join(Path(evaluation.against["run"]).parts[-2:]),
+        "rows": [(metric, values) for metric, values in found if "reason" not in values],
+        "reasons": [f"{metric.title}: {values['reason']}" for metric, values in found if "reason" in values],
+    }
+
+
 def _replies(evaluation: Evaluation) -> dict[str, Any]:
     """Everything about single replies; nothing where the model wrote none."""
     model = evaluation.systems[0]
@@ -276,6 +290,7 @@ def _sections(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     optional = {
         "matrix": ("labels", "감정마다"),
         "wrong": ("wrong", "틀린 글"),
+        "against": ("against", "다른 실행"),
         "control": ("emotion", "감정 슬롯"),
         "curves": ("curves", "학습 곡선"),
         "plots": ("distributions", "길이와 점수"),

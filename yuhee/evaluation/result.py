@@ -111,6 +111,8 @@ class Evaluation:
         nearest: (questions,) for each question the nearest training question and its reply.
         verdict: the report's first sentence: whether the model beats its baselines.
         classes: of a classifier, whose questions are messages with their right label as `emotion`.
+        against: what it was compared with, if with anything: `{run, differences: {metric: {value, low, high, p, replies} or
+            {reason}}}`, this run minus that one.
     """
 
     run: str
@@ -120,3 +122,4 @@ class Evaluation:
     nearest: tuple[tuple[str, str], ...]
     verdict: str
     classes: Classes | None = None
+    against: Mapping[str, Any] | None = None

@@ -20,6 +20,7 @@ from yuhee.data.encoding.encoder import writes_replies
 from yuhee.data.few_shot import few_labels
 from yuhee.data.splits import Split, split
 from yuhee.errors import UserError
+from yuhee.evaluation.runs import read_json
 from yuhee.paths import is_running
 
 READERS = "yuhee.data.corpora."
@@ -52,7 +53,7 @@ class Run:
         """
         if not writes_replies(self.model.encoder):
             raise UserError(
-                f"{self.folder}: 답을 쓰지 않는 모델이라 잴 답이 없습니다. 그 실행의 metrics.json을 보세요."
+                f"{self.folder}: 답을 쓰지 않는 모델이라 잴 답이 없습니다. yuhee evaluate 나 그 실행의 metrics.json을 보세요."
             )
         return Companion(self.model)
 
@@ -101,6 +102,10 @@ def open_run(path: Path, data_path: str | None = None) -> Run:
     if data_path is not None:
         data = data.model_copy(update={"path": data_path})
     facts = model.facts
+    if missing := sorted({"split", "corpus", "corpus_hash", "private"} - facts.keys()):
+        raise UserError(
+            f"{folder}: yuhee.json에 {missing[0]}이(가) 없어 무엇으로 학습했는지 모릅니다. 학습한 그대로의 실행 폴더를 주세요."
+        )
     if facts["split"] != data.split.model_dump(mode="json"):
         raise UserError(f"{folder}: 설정의 data.split이 모델이 학습한 분할과 다릅니다. 고친 설정을 되돌려 주세요.")
     corpus = _read_again(data)
@@ -119,13 +124,15 @@ def _check_finished(path: Path, folder: Path) -> None:
     if (folder / ".lock").exists() and is_running(folder):
         raise UserError(f"{path}: 이 실행은 아직 돌고 있습니다. 끝난 뒤에 평가해 주세요.")
     if not ((folder / "metrics.json").is_file() and (folder / "bundle").is_dir()):
+        if (error := read_json(folder / "job.json").get("error")) is not None:
+            raise UserError(f"{path}: 실패한 실행이라 평가할 것이 없습니다(까닭: {error}).")
         saved = {file.name for file in (folder / "checkpoints").glob("*.ckpt")}
         if not saved:
             raise UserError(
                 f"{path}: 시작하자마자 멈춘 실행이라 평가할 것이 없습니다. 같은 설정으로 다시 학습해 주세요."
             )
-        best = ", 지금까지의 모델을 보려면 그 안의 checkpoints/best.ckpt 를 주세요" if "best.ckpt" in saved else ""
-        raise UserError(f"{path}: 끝나지 않은 실행입니다. 같은 설정에 ckpt_path=last 를 붙여 마저 학습해 주세요{best}.")
+        best = " 지금까지의 모델은 그 안의 checkpoints/best.ckpt 로 볼 수 있습니다." if "best.ckpt" in saved else ""
+        raise UserError(f"{path}: 끝나지 않은 실행입니다. 같은 설정에 ckpt_path=last 를 붙여 마저 학습해 주세요.{best}")
 
 
 def _config(folder: Path) -> dict[str, Any]:

@@ -36,6 +36,7 @@ class Run:
             (optimizer steps), `parameters` (of the network), `tokens_seen` and what `yuhee evaluate` found
             (`evaluation/chrf` …) where they are known.
         corpus_hash: of what it was trained on, None where nothing says so.
+        chosen: dotted keys that its command line named one by one.
     """
 
     folder: Path
@@ -43,6 +44,7 @@ class Run:
     settings: Mapping[str, Any]
     figures: Mapping[str, float]
     corpus_hash: str | None
+    chosen: frozenset[str] = frozenset()
 
 
 def is_run(folder: Path) -> bool:
@@ -89,7 +91,8 @@ def read_run(folder: Path) -> Run:
         figures["tokens_seen"] = tokens
     figures |= _evaluated(folder)
     corpus_hash = final.get("corpus_hash") or read_json(folder / "read_report.json").get("corpus_hash")
-    return Run(folder, _state(folder), settings, figures, str(corpus_hash) if corpus_hash else None)
+    known = str(corpus_hash) if corpus_hash else None
+    return Run(folder, _state(folder), settings, figures, known, _chosen(folder))
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
@@ -106,6 +109,16 @@ def read_settings(folder: Path) -> dict[str, Any]:
     flat = _flat(values) if isinstance(values, dict) else {}
     resolved = {key: _resolved(value, flat) for key, value in flat.items() if not key.startswith("hydra.")}
     return {key: _shown(key, value) for key, value in resolved.items()}
+
+
+def _chosen(folder: Path) -> frozenset[str]:
+    """Keys of the overrides that set one value; `model=…` chooses a file and has no dot."""
+    try:
+        overrides = yaml.safe_load((folder / ".hydra" / "overrides.yaml").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return frozenset()
+    keys = (str(override).lstrip("+~").partition("=")[0] for override in overrides or ())
+    return frozenset(key for key in keys if "." in key)
 
 
 def _flat(values: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
@@ -179,12 +192,18 @@ def _state(folder: Path) -> str:
 
 
 def _evaluated(folder: Path) -> dict[str, float]:
-    """The model's figures of `yuhee evaluate`, as `evaluation/chrf`; another format has none."""
-    try:
-        model = next(iter(read_json(folder / "evaluation" / "metrics.json")["systems"].values()))["figures"]
-        values = {f"evaluation/{name}": figure["value"] for name, figure in model.items()}
-    except (AttributeError, KeyError, StopIteration, TypeError):
-        return {}
+    """The model's figures of `yuhee evaluate`, as `evaluation/chrf`, of val as `evaluation-val/chrf`.
+
+    Evaluations of some of the questions, or with other ways of decoding, lie in folders of other names and do not count:
+    they compare with nothing. A file of another format has no figures.
+    """
+    values: dict[str, Any] = {}
+    for name in ("evaluation", "evaluation-val"):
+        try:
+            model = next(iter(read_json(folder / name / "metrics.json")["systems"].values()))["figures"]
+            values |= {f"{name}/{metric}": figure["value"] for metric, figure in model.items()}
+        except (AttributeError, KeyError, StopIteration, TypeError):
+            continue
     return _numbers(values)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from yuhee.errors import UserError
 from yuhee.evaluation.metrics import METRICS, lacks
@@ -17,6 +18,7 @@ from yuhee.evaluation.statistics import (
     Difference,
     Indices,
     Measured,
+    Sums,
     Types,
     each_reply,
     intervals,
@@ -85,16 +87,43 @@ def figures(
 def differences(first: Scores, second: Scores, *, replicates: int = REPLICATES, seed: int = 0) -> dict[str, Difference]:
     """Metric name → first minus second on the same questions, with interval and p-value.
 
+    Of a metric that follows from sums, replies that one of the two has no value for (too long for its `data.max_length`,
+    say) count for neither.
+
     Raises:
         UserError: they answered other questions.
     """
     if first.ids != second.ids:
         raise UserError(OTHER_QUESTIONS)
     both = {name: (each, second.measured[name]) for name, each in first.measured.items() if name in second.measured}
-    pairs = [(one, other) for one, other in both.values() if not isinstance(one, str) and not isinstance(other, str)]
+    lacking = {name: _incomparable(name, one, other) for name, (one, other) in both.items()}
+    pairs = [_of_common_replies(*both[name]) for name, reason in lacking.items() if reason is None]  # type: ignore[arg-type]
     computed = iter(paired_differences(pairs, first.dialogues, replicates=replicates, seed=seed))
-    found = {}
-    for name, (one, other) in both.items():
-        lacking = next((each for each in (one, other) if isinstance(each, str)), None)
-        found[name] = no_difference(lacking) if lacking else next(computed)
-    return found
+    return {name: no_difference(reason) if reason else next(computed) for name, reason in lacking.items()}
+
+
+def _incomparable(name: str, one: Measured | str, other: Measured | str) -> str | None:
+    """Why a metric of two systems cannot be compared; None if it can."""
+    for each in (one, other):
+        if isinstance(each, str):
+            return each
+    if name in METRICS and METRICS[name].unpaired:
+        return METRICS[name].unpaired
+    if name == "ppl" and isinstance(one, Sums) and isinstance(other, Sums):
+        counted = _counts(one) & _counts(other)
+        if not np.array_equal(one.table[counted, 1], other.table[counted, 1]):
+            return "토크나이저가 달라 토큰당 수치를 견줄 수 없습니다. 글자당 비트로 견주세요"
+    return None
+
+
+def _counts(sums: Sums) -> npt.NDArray[np.bool_]:
+    """(replies,) whether a reply has a value."""
+    counted: npt.NDArray[np.bool_] = (sums.table != 0).any(axis=1)
+    return counted
+
+
+def _of_common_replies(one: Measured, other: Measured) -> tuple[Measured, Measured]:
+    if not (isinstance(one, Sums) and isinstance(other, Sums)):
+        return one, other
+    common = (_counts(one) & _counts(other))[:, None]
+    return Sums(one.table * common, one.aggregate), Sums(other.table * common, other.aggregate)

@@ -65,6 +65,7 @@ class Difference:
         value, low, high: the difference and its 95 % interval; NaN where there is none.
         p: two-sided, of "both are equally good"; NaN where there is none.
         reason: why there is none, for people; None where there is.
+        replies: for which both systems have a value; they alone count.
     """
 
     value: float
@@ -72,6 +73,7 @@ class Difference:
     high: float
     p: float
     reason: str | None = None
+    replies: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,13 +42,23 @@ def reasons(evaluation: Evaluation) -> list[str]:
 
 
 def differences_table(first: str, second: str, differences: Mapping[str, Difference]) -> Table:
-    """First run minus second."""
-    table = _table(f"{first} − {second}", "지표", "차이", "95 % 구간", "p")
+    """First run minus second, and over how many replies."""
+    table = _table(f"{first} − {second}", "지표", "차이", "95 % 구간", "p", "답")
     for name, difference in differences.items():
         if difference.reason is None:
             span = f"{_number(difference.low)} – {_number(difference.high)}"
-            table.add_row(metric_title(name), _number(difference.value), span, p_value(difference.p))
+            count = f"{difference.replies:,}"
+            table.add_row(metric_title(name), _number(difference.value), span, p_value(difference.p), count)
     return table
+
+
+def not_compared(differences: Mapping[str, Difference]) -> list[str]:
+    """Why metrics are missing from the table of differences."""
+    return [
+        f"{DEFINITIONS[name].title}: {difference.reason}"
+        for name, difference in differences.items()
+        if difference.reason is not None
+    ]
 
 
 def seeds_table(title: str, evaluations: Sequence[Evaluation]) -> Table:
@@ -98,7 +108,7 @@ def metric_title(name: str) -> Text:
     """Title, unit and the better direction."""
     metric = DEFINITIONS[name]
     unit = f" ({metric.unit})" if metric.unit else ""
-    return Text(metric.title + unit + ARROWS[metric.direction])
+    return Text(metric.title + unit.replace("/", "/\u200b") + ARROWS[metric.direction])
 
 
 def _table(title: str, *columns: str | Text) -> Table:
@@ -111,9 +121,8 @@ def _table(title: str, *columns: str | Text) -> Table:
 def _interval(figure: Interval) -> str:
     if figure.reason is not None:
         return "–"
-    if figure.low == figure.high:
-        return _number(figure.value)
-    return f"{_number(figure.value)} ({_number(figure.low)}–{_number(figure.high)})"
+    value, low, high = map(_number, (figure.value, figure.low, figure.high))
+    return value if low == high == value else f"{value}\n({low}–{high})"
 
 
 def _number(value: float) -> str:

@@ -6,6 +6,7 @@ import math
 import os
 import random
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -87,9 +88,10 @@ class Checkpoints(pl.Callback):
         every_n_steps: optimizer steps between two saves of `last`.
         monitor: the figure that `best` has lowest, looked at after each validation. A figure of training is the mean
             over the epoch so far.
+        start: of the run, by `time.monotonic()`.
     """
 
-    def __init__(self, folder: Path, every_n_steps: int, monitor: str) -> None:
+    def __init__(self, folder: Path, every_n_steps: int, monitor: str, start: float) -> None:
         self.folder = folder
         self.every_n_steps = every_n_steps
         self.monitor = monitor
@@ -97,16 +99,24 @@ class Checkpoints(pl.Callback):
         self.figures: dict[str, float] = {}  # of the validation that made `best`
         self.validated_step = -1
         self.interrupted = False
+        self._start = start
         self._saved_step = 0
         self._random_state: list[dict[str, Any]] | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "figures": self.figures, "validated_step": self.validated_step}
+        kept = {"best": self.best, "figures": self.figures, "validated_step": self.validated_step}
+        return {**kept, "seconds": self.seconds}
+
+    @property
+    def seconds(self) -> float:
+        """Since the run began, without the time between its sessions and what a killed one did after its checkpoint."""
+        return time.monotonic() - self._start
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best = state_dict["best"]
         self.figures = state_dict["figures"]
         self.validated_step = state_dict["validated_step"]
+        self._start -= state_dict.get("seconds", 0.0)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]

@@ -105,7 +105,7 @@ class _Run:
         facts = model_facts(self.config, corpus, data, self._canaries())
         module = self.config.family.create(self.config.model, data.encoder, facts)
         every_n_steps = self.config.callbacks.checkpoint.every_n_steps
-        checkpoints = Checkpoints(self.folder / "checkpoints", every_n_steps, self.config.optimized_metric)
+        checkpoints = Checkpoints(self.folder / "checkpoints", every_n_steps, self.config.optimized_metric, self.start)
         steps = StepFigures()
         trackers = self._start_loggers(resume, private=facts["privacy"] != "public")
         tables = map(ReplyTable, trackers if writes_replies(data.encoder) else [])
@@ -117,7 +117,7 @@ class _Run:
             figures |= module.epoch.figures("train") | steps.figures
             figures |= _evaluate_best(trainer, module, data, checkpoints)
             checkpoints.raise_if_interrupted(trainer)
-        figures |= {"corpus_hash": corpus.hash, "seconds": round(time.monotonic() - self.start, 1)}
+        figures |= {"corpus_hash": corpus.hash, "seconds": round(checkpoints.seconds, 1)}
         if trainer.is_global_zero:
             bundle.save_bundle(self._best(trainer, module), self.folder / "bundle", figures)
         self._write("metrics.json", figures)

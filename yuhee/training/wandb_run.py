@@ -166,37 +166,47 @@ def check_recorded(folder: Path) -> None:
         raise UserError(f"{folder}: 누군가의 대화로 학습한 비공개 모델이라 그 말이 든 보고서를 올리지 않습니다.")
 
 
-def log_evaluation(folder: Path, report: Path) -> None:
+def log_evaluation(folder: Path, report: Path) -> str:
     """Add a report to the W&B run of a finished run.
 
     Args:
         folder: of the run.
         report: the HTML page, which keeps its name there.
 
+    Returns:
+        Where it is now, for people.
+
     Raises:
         UserError: as `check_recorded`, or W&B fails.
     """
     check_recorded(folder)
 
-    def send() -> bool:
-        run = _init(folder, "", wandb_mode(folder))
+    mode = wandb_mode(folder)
+
+    def send() -> str:
+        run = _init(folder, "", mode)
         _log_files(run, "evaluation", report, report.parent.name)
         run.finish()
-        return True
+        return str(Path(run.settings.sync_dir).name) if mode in NO_SERVER else str(run.url)
 
     try:
-        within(FINISH, send)
+        place = within(FINISH, send)
     except Exception as error:
         _abandon()
         reason = str(error).split("\n")[0]
         raise UserError(f"{report}: W&B에 올리지 못했습니다({reason}). 나중에 다시 해 주세요.") from None
+    if mode == "disabled":
+        return "W&B: WANDB_MODE=disabled라 보고서를 기록하지 않았습니다."
+    if mode in NO_SERVER:
+        return f"W&B: 보고서를 오프라인으로 기록했습니다. 올리려면 wandb sync {os.path.relpath(folder)}/wandb/{place}"
+    return f"W&B: 보고서를 올렸습니다. {place}"
 
 
 def _init(folder: Path, project: str, mode: Any, **options: Any) -> Any:
     """Start or resume the folder's W&B run; a project that it has already counts more."""
     import wandb
 
-    run_id, project = _record(folder, project)
+    run_id, project = _record(folder, project, keep=mode != "disabled")
     run = wandb.init(
         project=project,
         dir=folder.resolve(),  # W&B's service stays in the folder where the process was when it first spoke to it
@@ -214,12 +224,15 @@ def _init(folder: Path, project: str, mode: Any, **options: Any) -> Any:
     return run
 
 
-def _record(folder: Path, project: str) -> tuple[str, str]:
+def _record(folder: Path, project: str, *, keep: bool) -> tuple[str, str]:
     """Id and project of the run, which stay the same when it is resumed; W&B's agents bring an id of their own."""
     record = folder / RECORD
     if not record.is_file():
         agents = os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
-        record.write_text(f"{agents or secrets.token_hex(4)}\n{project}\n", encoding="utf-8")
+        run_id = agents or secrets.token_hex(4)
+        if not keep:
+            return run_id, project
+        record.write_text(f"{run_id}\n{project}\n", encoding="utf-8")
     run_id, *rest = record.read_text(encoding="utf-8").split()
     return run_id, rest[0] if rest else project
 
