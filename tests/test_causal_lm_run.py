@@ -167,6 +167,34 @@ def test_a_checkpoint_that_does_not_fit_is_one_sentence(change: dict[str, Any], 
         train(config, Path("run"))
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "told"),
+    [
+        ("tokenizer_config.json", b'{"chat_template": ["x"]}', r"tokenizer_config\.json의 chat_template이\(가\) 손상"),
+        ("tokenizer_config.json", b'{"chat_template": 3}', r"tokenizer_config\.json의 chat_template이\(가\) 손상"),
+        ("chat_template.jinja", b"\xff\xfe", r"chat_template\.jinja이\(가\) 손상"),
+        ("tokenizer.json", b"null", "토크나이저 파일이 아닙니다"),
+        ("tokenizer.json", b'{"added_tokens": null}', "토크나이저 파일이 아닙니다"),
+    ],
+)
+def test_damaged_files_of_a_checkpoint_are_one_sentence(file: str, content: bytes, told: str) -> None:
+    write_corpus(Path())
+    checkpoint(BY_NAME["llama3"], Path("llama"))
+    Path("llama/chat_template.jinja").unlink(missing_ok=True)
+    Path("llama", file).write_bytes(content)
+    config = parse_config(compose_config(["model=causal_lm", "model.pretrained=llama", *SMALL]))
+    with pytest.raises(UserError, match=told):
+        train(config, Path("run"))
+
+
+def test_code_is_trusted_by_name_only() -> None:
+    asked = ["model=causal_lm", "model.pretrained=llama", "data=sample"]
+    with pytest.raises(UserError, match=r"model\.pretrained와 똑같은 이름"):
+        parse_config(compose_config([*asked, "model.trust_remote_code=true"]))
+    for value in ("false", "null", "llama"):
+        assert parse_config(compose_config([*asked, f"model.trust_remote_code={value}"]))
+
+
 def test_the_yaml_asks_for_a_checkpoint() -> None:
     with pytest.raises(UserError, match=r"model\.pretrained"):
         parse_config(compose_config(["model=causal_lm", "data=sample"]))

@@ -99,9 +99,10 @@ def test_chat_samples_and_searches(run_folder: Path) -> None:
 
 def test_evaluation_and_probe_work_as_with_any_model(run_folder: Path) -> None:
     _command("evaluate", str(run_folder), "--limit", "4", "--beams", "2")
-    figures = json.loads((run_folder / "evaluation" / "metrics.json").read_text())["systems"]["model"]["figures"]
+    found = run_folder / "evaluation-limit4-beams2"
+    figures = json.loads((found / "metrics.json").read_text())["systems"]["model"]["figures"]
     assert figures["bpc"]["value"] > 0
-    assert (run_folder / "evaluation" / "report.html").is_file()
+    assert (found / "report.html").is_file()
     _command("probe", str(run_folder))
 
 

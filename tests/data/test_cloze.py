@@ -87,6 +87,8 @@ def test_a_long_text_loses_its_beginning_and_never_the_pattern(text: str, patter
 def test_a_pattern_that_does_not_fit_is_told() -> None:
     with pytest.raises(UserError, match=r"data\.max_length=4: 틀"):
         _cloze(max_length=4).fill(["안녕"], 2)
+    with pytest.raises(UserError, match=r"data\.max_length=2: 틀"):
+        _cloze(max_length=2)  # before anything is read
 
 
 @pytest.mark.parametrize("pattern", ["{text} 기분", "{mask} 기분", "{text} {mask} {mask}", "{text} {text} {mask}", ""])

@@ -84,6 +84,31 @@ def test_a_run_ends_in_a_classifier_and_a_stopped_one_goes_on_without_asking_the
     assert _figures(again) == _figures(whole)
 
 
+def test_soft_labels_of_other_settings_or_messages_are_not_taken_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Interrupted):
+        train(_config(), Path("stopped"), [_StopAt()])
+    before = torch.load(Path("stopped") / SOFT_LABELS, weights_only=True)["made_of"]
+    asked: list[None] = []
+    original = PatternEnsemble.tell
+    monkeypatch.setattr(PatternEnsemble, "tell", lambda *given: asked.append(None) or original(*given))
+    other = _config("model.patterns=['{text} {mask}']", "data.few_shot=3")
+    train(other.model_copy(update={"ckpt_path": "last"}), Path("stopped"))
+    assert len(asked) == 1
+    assert torch.load(Path("stopped") / SOFT_LABELS, weights_only=True)["made_of"] != before
+
+
+def test_a_checkpoint_of_other_words_is_told_before_the_patterns_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Interrupted):
+        train(_config(), Path("stopped"), [_StopAt()])
+    monkeypatch.setattr(PatternEnsemble, "tell", lambda *_: pytest.fail("asked first"))
+    encoder = MaskedTextEncoder(train_tokenizer([*TEXTS, *WORDS * 3], 450), max_length=32)
+    small_masked_lm(encoder).network.save_pretrained("masked")
+    encoder.save(Path("masked"), 32)
+    (Path("stopped") / SOFT_LABELS).unlink()
+    with pytest.raises(UserError, match="어휘가 지금 설정의 토크나이저와 다릅니다"):
+        train(_config().model_copy(update={"ckpt_path": "last"}), Path("stopped"))
+
+
 def test_the_loss_is_zero_at_the_soft_labels_and_its_gradient_that_of_their_cross_entropy() -> None:
     soft = torch.tensor([[0.7, 0.2, 0.1], [0.2, 0.2, 0.6]])
     assert distillation_loss(2 * soft.log(), soft, 2.0).item() == pytest.approx(0, abs=1e-6)

@@ -1,8 +1,6 @@
 """Emotion classifiers: what they minimise, what checkpoints they start from, and a whole run of one."""
 
 import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +13,13 @@ from transformers import (
     AutoTokenizer,
     BertConfig,
     BertForMaskedLM,
-    GPT2Config,
-    GPT2LMHeadModel,
     RobertaConfig,
     RobertaForMaskedLM,
     pipeline,
 )
 
 import yuhee
+from tests.commands import Origin, run
 from tests.data.test_classification import encoder, wordpiece
 from tests.models.labelled_corpus import SMALL, write_corpus
 from yuhee.data.encoding.classification import ClassificationEncoder
@@ -225,18 +222,15 @@ def test_few_labels_are_learned_from_and_balanced(tmp_path: Path) -> None:
     assert result.metrics["val/loss"] == pytest.approx(float(-np.log(shares[range(len(val)), right]).mean()), rel=1e-4)
 
 
-def test_a_causal_networks_checkpoint_classifies_too(tmp_path: Path) -> None:
-    ids = encoder().special_ids()
-    values = {"n_layer": 1, "n_head": 2, "n_embd": 16, "n_positions": 32, "vocab_size": ids["vocab_size"]}
-    GPT2LMHeadModel(GPT2Config(**values, pad_token_id=0)).save_pretrained(tmp_path)
-    small = module(encoder(), from_scratch=False, pretrained=str(tmp_path)).eval()
-    small.scale_logits(0.5)
-    assert small(encoder().collate()(encoder().read(["슬퍼"]))["inputs"]).shape == (1, 3)
+def test_labels_of_a_checkpoint_that_are_none_are_told(tmp_path: Path) -> None:
+    config = RobertaConfig(**NETWORK).to_dict() | {"id2label": {"a": "기쁨"}}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    corpus = write_corpus(tmp_path / "corpus.jsonl")
+    with pytest.raises(UserError, match="id2label"):
+        train(config_of(corpus, f"model.pretrained={tmp_path}"), tmp_path / "run")
 
 
-def test_the_default_checkpoint_is_taken_by_its_id_from_what_the_hub_client_has_kept(
-    run: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
-) -> None:
+def test_the_default_checkpoint_is_taken_by_its_id_from_what_the_hub_client_has_kept(tmp_path: Path) -> None:
     """The layout of klue/roberta-small: RoBERTa's network, BERT's tokens, positions behind the padding's id."""
     kept = tmp_path / "hf" / "hub" / "models--klue--roberta-small"
     snapshot = kept / "snapshots" / ("0" * 40)
@@ -248,8 +242,8 @@ def test_the_default_checkpoint_is_taken_by_its_id_from_what_the_hub_client_has_
     (kept / "refs" / "main").write_text("0" * 40)
     corpus = write_corpus(tmp_path / "corpus.jsonl")
     common = ("model=emotion_roberta", "data=chat_jsonl", f"data.path={corpus}", "data.max_length=39")
-    offline = {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1"}
-    result = run("train.py", *common, "trainer.max_steps=1", **offline)
+    offline = Origin(HF_HOME=str(tmp_path / "hf"), HF_HUB_OFFLINE="1")
+    result = run("train.py", *common, "trainer.max_steps=1", origin=offline)
     assert result.returncode == 0, result.stderr
     [facts] = [json.loads(file.read_text(encoding="utf-8")) for file in Path("outputs").glob("*/*/bundle/yuhee.json")]
     assert (facts["pretrained"], facts["licence"], facts["private"]) == ("klue/roberta-small", "other", False)

@@ -59,6 +59,7 @@ class Conversation:
             return "방금 주고받은 말을 지웠어요." if self.session.undo() else "무를 말이 없어요."
         if word == "/retry":
             turn = self.session.undo()
+            self.slot.heard = None  # the label that it was read with stays the turn's
             return self._say(turn) if turn else "다시 대답할 말이 없어요."
         if word.split(maxsplit=1)[:1] == ["/emotion"]:
             return self._choose_emotion(line.split()[1:])

@@ -21,7 +21,7 @@ from yuhee.models.likelihood import nll_of_logits, projects_plainly, reply_nll
 from yuhee.models.losses import IGNORE, weighted_nll, with_context
 from yuhee.models.metrics import ReplyTotals
 from yuhee.models.positions import check_length
-from yuhee.models.pretrained import check_vocabulary, load_network, load_tokenizer
+from yuhee.models.pretrained import check_checkpoint, check_vocabulary, load_network, load_tokenizer
 from yuhee.models.random_network import random_network
 from yuhee.models.tied import embed_and_project
 
@@ -147,6 +147,7 @@ class CausalLM(Family):
 
 def marker_tokenizer(config: CausalLMConfig, split: Split) -> Tokenizer:
     """The checkpoint's tokenizer, or one trained on the training split."""
+    check_checkpoint(config, CausalLMEncoder.network)
     place = config.tokenizer or config.pretrained
     if place is not None:
         return load_tokenizer(place, "model.tokenizer" if config.tokenizer else "model.pretrained")

@@ -41,10 +41,20 @@ def load_chat(place: str, key: str, vocabulary: str) -> tuple[str, dict[str, str
     settings = _json(place, key, "tokenizer_config.json")
     named = {**settings, **_json(place, key, "special_tokens_map.json")}
     special = {name: text for name in NAMES if (text := _content(named.get(name)))}
-    for name, text in _from_ids(_json(place, key, "config.json"), vocabulary).items():
+    try:
+        from_ids = _from_ids(_json(place, key, "config.json"), vocabulary)
+    except (ValueError, TypeError, KeyError):
+        raise UserError(
+            f"{key}={place}: tokenizer.json이 토크나이저 파일이 아닙니다. 체크포인트를 다시 받아 주세요."
+        ) from None
+    for name, text in from_ids.items():
         special.setdefault(name, text)
     file = find_file(place, key, "chat_template.jinja")
-    template = file.read_text(encoding="utf-8") if file else _default(settings.get("chat_template"))
+    try:
+        template = file.read_text(encoding="utf-8") if file else _default(settings.get("chat_template"))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        where = file.name if file else "tokenizer_config.json의 chat_template"
+        raise UserError(f"{key}={place}: {where}이(가) 손상되었습니다. 체크포인트를 다시 받아 주세요.") from None
     if template:
         return template, special
     if "eos_token" not in special:
@@ -76,7 +86,9 @@ def _default(template: Any) -> str | None:
     """The template for plain conversations, where a checkpoint has several."""
     if isinstance(template, list):
         return next((str(each["template"]) for each in template if each.get("name") == "default"), None)
-    return str(template) if template else None
+    if template is not None and not isinstance(template, str):
+        raise TypeError("a template is text")
+    return template or None
 
 
 def _from_ids(config: Mapping[str, Any], vocabulary: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from yuhee.models.chat_lm_config import ChatLMConfig
 from yuhee.models.four_bits import four_bits, round_alike
 from yuhee.models.lora import add_lora, merge_lora
 from yuhee.models.positions import check_length
-from yuhee.models.pretrained import check_vocabulary, load_network
+from yuhee.models.pretrained import check_checkpoint, check_vocabulary, load_network
 from yuhee.models.random_network import random_network
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ class ChatLM(CausalLM):
         Raises:
             UserError: one of them is missing or cannot be used.
         """
+        check_checkpoint(config, ChatLMEncoder.network, trusted=bool(config.trust_remote_code))
         place = config.tokenizer or config.pretrained or ""
         key = "model.tokenizer" if config.tokenizer else "model.pretrained"
         vocabulary = load_vocabulary(place, key)
@@ -49,7 +50,7 @@ class ChatLM(CausalLM):
                 punctuation=data.normalize.punctuation,
                 system=config.system or "",
             )
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise UserError(
                 f"{key}={place}: tokenizer.json이 토크나이저 파일이 아닙니다. {key}를 확인해 주세요."
             ) from None
@@ -68,7 +69,7 @@ class ChatLM(CausalLM):
                 config.pretrained or "",
                 "model.pretrained",
                 encoder.network,
-                trusted=config.trust_remote_code is not None,
+                trusted=bool(config.trust_remote_code),
                 quantisation=four_bits() if config.load_in_4bit else None,
             )
             round_alike(network)
@@ -110,7 +111,7 @@ class ChatLM(CausalLM):
 
     def _in_full(self) -> PreTrainedModel:
         """The checkpoint's own weights, not the rounded ones, with the adapters that were trained beside those."""
-        trusted = self.config.trust_remote_code is not None
+        trusted = bool(self.config.trust_remote_code)
         network = load_network(self.config.pretrained or "", "model.pretrained", self.encoder.network, trusted=trusted)
         add_lora(network, self.config.lora.model_dump())
         adapters = {name: value for name, value in self.network.state_dict().items() if "lora_" in name}

@@ -42,11 +42,11 @@ class ChatLMConfig(FamilyConfig):
     system: str | None = None
     lora: LoraSection = LoraSection()
     load_in_4bit: bool = False
-    trust_remote_code: str | None = None
+    trust_remote_code: str | bool | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.trust_remote_code is not None and self.trust_remote_code != self.pretrained:
+        if self.trust_remote_code not in (None, False, self.pretrained):
             raise ValueError(
                 "model.trust_remote_code: model.pretrained와 똑같은 이름을 적어야 그 체크포인트의 코드를 돌립니다"
             )

@@ -6,6 +6,7 @@ classifier that is kept learns from those soft labels.
 """
 
 import hashlib
+import json
 import logging
 import os
 from pathlib import Path
@@ -40,6 +41,8 @@ from yuhee.paths import private_partial
 log = logging.getLogger(__name__)
 
 SOFT_LABELS = "soft_labels.pt"  # in the run's folder: digests of the messages' token ids, and their probabilities
+ASKED_WITH = {"pretrained", "patterns", "verbalizers", "repetitions", "generations", "growth", "pattern_steps"}
+ASKED_WITH |= {"pattern_lr", "pattern_batch", "alpha", "weighting", "temperature", "weight_decay"}
 
 
 class EmotionPetConfig(EmotionRobertaConfig):
@@ -133,10 +136,10 @@ class EmotionPet(EmotionRoberta):
 
     def prepare(self, data: DialogueDataModule, folder: Path, device: torch.device) -> None:
         """Make the soft labels, or read those that this run has made before; of several processes, one makes them."""
-        file = folder / SOFT_LABELS
+        file, made_of = folder / SOFT_LABELS, self._made_of(data)
         with FileLock(folder / f".{SOFT_LABELS}.lock"):
-            if not file.is_file():
-                _save(file, self._tell(data, device))
+            if _made_of(file) != made_of:
+                _save(file, {**self._tell(data, device), "made_of": made_of})
         saved = torch.load(file, map_location="cpu", weights_only=True)
         self.soft_labels = dict(zip(saved["messages"], saved["probabilities"], strict=True))
 
@@ -162,6 +165,13 @@ class EmotionPet(EmotionRoberta):
         """(batch, labels) probabilities."""
         ids, lengths = inputs["input_ids"].cpu().numpy(), inputs["attention_mask"].sum(1).tolist()
         return torch.stack([self.soft_labels[_digest(row[:length])] for row, length in zip(ids, lengths, strict=True)])
+
+    def _made_of(self, data: DialogueDataModule) -> str:
+        """A digest of all that the soft labels depend on: messages, their labels, and the settings of the pattern models."""
+        settings = self.config.model_dump(include=ASKED_WITH)
+        told = [(message.text, message.label) for message in messages(data.split.train)]
+        values = [settings, data.seed, self.encoder.vocabulary, self.encoder.settings, told]
+        return hashlib.blake2b(json.dumps(values, sort_keys=True).encode(errors="surrogatepass")).hexdigest()
 
     def _tell(self, data: DialogueDataModule, device: torch.device) -> dict[str, Any]:
         config, encoder = self.config, self.encoder
@@ -206,6 +216,14 @@ def distillation_loss(logits: Tensor, soft: Tensor, temperature: float) -> Tenso
 
 def _digest(ids: npt.ArrayLike) -> str:
     return hashlib.blake2b(np.asarray(ids, dtype=np.int32).tobytes(), digest_size=16).hexdigest()
+
+
+def _made_of(file: Path) -> str | None:
+    """Of what the soft labels in a file were made; None where there are none, or from before that was kept."""
+    if not file.is_file():
+        return None
+    found = torch.load(file, map_location="cpu", weights_only=True).get("made_of")
+    return None if found is None else str(found)
 
 
 def _save(file: Path, values: dict[str, Any]) -> None:

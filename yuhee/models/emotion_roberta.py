@@ -15,7 +15,7 @@ from yuhee.errors import UserError
 from yuhee.models.classifier import Classifier
 from yuhee.models.family_config import FamilyConfig
 from yuhee.models.positions import longest_input
-from yuhee.models.pretrained import check_vocabulary, checkpoint_labels, load_network, load_tokenizer
+from yuhee.models.pretrained import check_checkpoint, check_vocabulary, checkpoint_labels, load_network, load_tokenizer
 from yuhee.models.random_network import random_network
 
 FINE_TUNING, FROM_SCRATCH = 5.0e-5, 1.0e-3  # peak learning rates
@@ -61,6 +61,7 @@ class EmotionRoberta(Classifier):
         check_data(data)
         labels = labels_of(data, split)
         pretrained = None if config.from_scratch else config.pretrained
+        check_checkpoint(config, ClassificationEncoder.network)
         if pretrained and (known := checkpoint_labels(pretrained, "model.pretrained")):
             if unknown := [label for label in labels if label not in known]:
                 raise UserError(

@@ -188,12 +188,19 @@ class Family(pl.LightningModule):
         checkpoint["yuhee"] = self.description()
         checkpoint["epoch_so_far"] = self.epoch.as_list()
 
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        saved = checkpoint.get("yuhee", {})
-        if saved.get("tokenizer") != self.encoder.vocabulary:
+    def check_resumable(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of a model with other words than this one.
+
+        Raises:
+            UserError: it is one.
+        """
+        if checkpoint.get("yuhee", {}).get("tokenizer") != self.encoder.vocabulary:
             raise UserError(
                 "체크포인트의 어휘가 지금 설정의 토크나이저와 다릅니다. 같은 data와 model 설정으로 이어 가거나 새로 시작해 주세요."
             )
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.check_resumable(checkpoint)
         self.epoch = self.epoch.from_list(checkpoint["epoch_so_far"])
 
     def description(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from yuhee.models.likelihood import reply_nll
 from yuhee.models.losses import weighted_nll
 from yuhee.models.metrics import ReplyTotals
 from yuhee.models.positions import check_length
-from yuhee.models.pretrained import check_vocabulary, load_network, load_tokenizer
+from yuhee.models.pretrained import check_checkpoint, check_vocabulary, load_network, load_tokenizer
 from yuhee.models.random_network import random_network
 from yuhee.models.tied import projection_matrix
 
@@ -95,6 +95,7 @@ def bart_tokenizer(config: FamilyConfig, split: Split) -> Tokenizer:
     Raises:
         UserError: there is none, or it cannot be read.
     """
+    check_checkpoint(config, BARTEncoder.network, only="bart")
     if config.tokenizer:
         return load_tokenizer(config.tokenizer, "model.tokenizer")
     if not config.from_scratch:

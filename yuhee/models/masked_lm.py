@@ -4,11 +4,11 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import PreTrainedModel
@@ -23,7 +23,7 @@ from yuhee.models.family import Family, Objective
 from yuhee.models.family_config import FamilyConfig
 from yuhee.models.losses import IGNORE
 from yuhee.models.positions import longest_input
-from yuhee.models.pretrained import check_vocabulary, load_network, load_tokenizer
+from yuhee.models.pretrained import check_checkpoint, check_vocabulary, load_network, load_tokenizer
 from yuhee.models.random_network import random_network
 
 AS_MASK, AS_IS = 0.8, 0.9  # below: the mask token, from here on: the token itself, between: any other word
@@ -38,14 +38,6 @@ class MaskedLMConfig(FamilyConfig):
 
     name: str = "masked_lm"
     mask_share: float = Field(0.15, gt=0, lt=1)
-
-    @model_validator(mode="after")
-    def _starts_in_one_place(self) -> Self:
-        if self.from_scratch and self.pretrained:
-            raise ValueError(
-                f"model.pretrained={self.pretrained}: 이 모델에서 이어 배우려면 model.from_scratch=false도 주세요"
-            )
-        return self
 
 
 @dataclass(slots=True)
@@ -154,6 +146,7 @@ class MaskedLM(Family):
             raise UserError(
                 f"data.history={data.history}: 글을 익히는 모델은 차례를 하나씩 읽습니다. 이 설정을 빼 주세요."
             )
+        check_checkpoint(config, MaskedTextEncoder.network)
         place = config.tokenizer or config.pretrained
         if place is not None:
             tokenizer = load_tokenizer(place, "model.tokenizer" if config.tokenizer else "model.pretrained")

@@ -21,6 +21,7 @@ from transformers import PreTrainedModel
 
 from yuhee.data.encoding.tokenizer import parse_tokenizer
 from yuhee.errors import UserError
+from yuhee.models.family_config import FamilyConfig
 
 KINDS = {  # for people
     "AutoModelForCausalLM": "이어 쓰는 모델(causal LM)",
@@ -63,7 +64,9 @@ def tokenizer_file(place: str, key: str) -> Path:
     file = local / "tokenizer.json" if local.is_dir() else local
     if not file.is_file():
         if local.is_dir():
-            raise UserError(f"{key}={place}: 폴더에 tokenizer.json이 없습니다. 토크나이저가 든 폴더를 주세요.")
+            raise UserError(
+                f"{key}={place}: 폴더에 tokenizer.json이 없습니다. 토크나이저가 든 폴더를 주세요{_inside(local)}."
+            )
         file = Path(_from_hub(place, key))
     return file
 
@@ -88,6 +91,22 @@ def find_file(place: str, key: str, name: str) -> Path | None:
         return None
     except (OSError, ValueError):
         return Path(_from_hub(place, key, name))  # says what is wrong
+
+
+def check_checkpoint(config: FamilyConfig, auto: str, only: str | None = None, *, trusted: bool = False) -> None:
+    """Refuse a checkpoint of another kind by its config alone, before its tokenizer and its weights are looked at.
+
+    Args:
+        config: of the model; one from scratch has no checkpoint.
+        auto, only, trusted: as of `load_network`.
+
+    Raises:
+        UserError: nothing there, no network, or another architecture.
+    """
+    if config.from_scratch or config.pretrained is None or trusted:
+        return
+    key = "model.pretrained"
+    _check_architecture(_config_file(config.pretrained, key), config.pretrained, key, auto, only)
 
 
 def load_network(
@@ -166,6 +185,10 @@ def checkpoint_labels(place: str, key: str) -> tuple[str, ...]:
     names = _read_config(_config_file(place, key), place, key).get("id2label")
     if not isinstance(names, dict) or all(_UNNAMED.fullmatch(str(name)) for name in names.values()):
         return ()
+    if not all(str(index).isdecimal() for index in names):
+        raise UserError(
+            f"{key}={place}: config.json의 id2label이 번호와 이름의 짝이 아닙니다. 체크포인트를 다시 받아 주세요."
+        )
     return tuple(str(names[index]) for index in sorted(names, key=int))
 
 
@@ -195,13 +218,23 @@ def _config_file(place: str, key: str) -> Path:
     if not local.is_dir():
         return Path(_from_hub(place, key, "config.json"))
     if not (local / "config.json").is_file():
-        raise UserError(f"{key}={place}: 폴더에 config.json이 없습니다. 모델이 든 폴더를 주세요.")
+        raise UserError(f"{key}={place}: 폴더에 config.json이 없습니다. 모델이 든 폴더를 주세요{_inside(local)}.")
     return local / "config.json"
+
+
+def _inside(folder: Path) -> str:
+    """Where the model of a run folder is, for people."""
+    return (
+        f"(이 실행의 모델은 {folder / 'bundle'} 에 있습니다)" if (folder / "bundle" / "config.json").is_file() else ""
+    )
 
 
 def _read_config(file: Path, place: str, key: str) -> dict[str, Any]:
     try:
-        return dict(json.loads(file.read_text(encoding="utf-8")))
+        config = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(config, dict):
+            raise TypeError("not an object")
+        return config
     except (ValueError, TypeError, OSError):
         raise UserError(f"{key}={place}: config.json이 손상되었습니다. 체크포인트를 다시 받아 주세요.") from None
 
@@ -210,6 +243,14 @@ def _check_architecture(file: Path, place: str, key: str, auto: str, only: str |
     config = _read_config(file, place, key)
     kind = config.get("model_type")
     known = {only} if only else _kinds(auto)
+    for name in ("attn_implementation", "_attn_implementation"):
+        if "/" in str(config.get(name)):  # a kernel of somebody's, which `transformers` would fetch and run
+            raise UserError(f"{key}={place}: config.json의 {name}이(가) 허브의 코드를 부릅니다. 그 줄을 지워 주세요.")
+    if kind not in known and "auto_map" in config:
+        raise UserError(
+            f"{key}={place}: {kind}은(는) 체크포인트가 가져온 코드로만 열리는 모델입니다. 그 코드를 믿는다면 model=causal_lm에 "
+            f"model.trust_remote_code={place} 를 주세요."
+        )
     if kind not in known or _reads_otherwise(kind, auto, is_decoder=bool(config.get("is_decoder"))):
         raise UserError(
             f"{key}={place}: {kind}은(는) {KINDS[auto]}이 아닙니다. 다른 체크포인트나 다른 model=…을 고르세요."
@@ -217,12 +258,14 @@ def _check_architecture(file: Path, place: str, key: str, auto: str, only: str |
 
 
 def _reads_otherwise(kind: str, auto: str, *, is_decoder: bool) -> bool:
-    """Whether `transformers` builds it all the same: an encoder that would see the reply it is to write, or a
-    classifier of an encoder-decoder, which reads a sentence by its end token."""
+    """Whether `transformers` builds it all the same: an encoder that would see the reply it is to write, a classifier of
+    an encoder-decoder, which reads a sentence by its end token, or one of a model that reads to the right only."""
     if auto == "AutoModelForSeq2SeqLM":
         return False
-    both_ways = auto == "AutoModelForCausalLM" and kind in _kinds("AutoModelForMaskedLM") and not is_decoder
-    return both_ways or kind in _kinds("AutoModelForSeq2SeqLM")
+    fills_gaps = kind in _kinds("AutoModelForMaskedLM")
+    both_ways = auto == "AutoModelForCausalLM" and fills_gaps and not is_decoder
+    one_way = auto == "AutoModelForSequenceClassification" and kind in _kinds("AutoModelForCausalLM") and not fills_gaps
+    return both_ways or one_way or kind in _kinds("AutoModelForSeq2SeqLM")
 
 
 def _kinds(auto: str) -> set[str]:

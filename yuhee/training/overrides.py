@@ -86,11 +86,24 @@ def prepare(arguments: Sequence[str]) -> list[str]:
         return prepared
     config = _compose(checked)
     problems += find_problems(config)
+    problems += _ignored_checkpoint(checked, config)
     if problems:
         raise problems_error(problems)
     if not multirun:
         _check_folder(arguments, config)
     return _resumed(prepared, config, multirun) if config.ckpt_path == "last" else prepared
+
+
+def _ignored_checkpoint(overrides: Sequence[str], config: DictConfig) -> list[str]:
+    """A checkpoint that somebody named and a model with random weights would never look at."""
+    named = [override for override in overrides if override.startswith("++model.pretrained=")]
+    if not (named and config.model.get("from_scratch") and config.model.get("pretrained")):
+        return []
+    problem = (
+        f"model.pretrained={config.model.pretrained}: model.from_scratch=true라 쓰이지 않습니다. 이 모델에서 이어 배우려면 "
+        "model.from_scratch=false도, 토크나이저만 쓰려면 그 자리를 model.tokenizer에 주세요"
+    )
+    return [problem]
 
 
 def _check_folder(arguments: Sequence[str], config: DictConfig) -> None:

@@ -104,6 +104,8 @@ class _Run:
         figures = self._data_figures(corpus, parts, data)
         facts = model_facts(self.config, corpus, data, self._canaries())
         module = self.config.family.create(self.config.model, data.encoder, facts)
+        if resume is not None:  # before `prepare`, which may take long
+            module.check_resumable(bundle.read_checkpoint(resume))
         every_n_steps = self.config.callbacks.checkpoint.every_n_steps
         checkpoints = Checkpoints(self.folder / "checkpoints", every_n_steps, self.config.optimized_metric, self.start)
         steps = StepFigures()

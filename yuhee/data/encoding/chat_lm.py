@@ -199,7 +199,7 @@ class ChatLMEncoder:
                 if ids[:begin] != prompt.ids or self.end_id not in ids[begin:]:
                     return []
                 end = ids.index(self.end_id, begin) + 1
-                begin = generated_from(whole, encoding.offsets, begin)
+                begin = generated_from(whole, encoding.offsets, begin, end)
                 kinds[begin:end] = [int(Kind.REPLY)] * (end - begin)
                 learned.append(ids[begin:end])
             if len(ids) <= self.max_length:
@@ -246,7 +246,7 @@ class ChatLMEncoder:
         words = encoding.ids[begin:]
         if encoding.ids[:begin] == before.ids and words[-1:] == [self.end_id] and words.count(self.end_id) == 1:
             rendered = self._render(turns[: reply.end])
-            return before.ids, words, generated_from(rendered, encoding.offsets, begin) - begin
+            return before.ids, words, generated_from(rendered, encoding.offsets, begin, len(encoding.ids)) - begin
         # a token would stand across the border: the reply is read as what follows a line break
         line, follows = self._encodings(["\n", "\n" + said.removesuffix(self.template.end)])
         return before.ids, [*follows.ids[len(line.ids) :], self.end_id], 0

@@ -34,11 +34,13 @@ def learned_replies(turns: Sequence[Turn], *, together: bool) -> list[Reply]:
     return [reply for reply in replies if all(turn.weight for turn in turns[reply.start : reply.end])]
 
 
-def generated_from(rendered: Rendered, offsets: Sequence[tuple[int, int]], begin: int) -> int:
-    """The first token behind `begin` that the template says the model generates; `begin` if it does not say.
+def generated_from(rendered: Rendered, offsets: Sequence[tuple[int, int]], begin: int, end: int) -> int:
+    """The first token of a reply that the template says the model generates; `begin` if it says nothing of this reply.
 
     Args:
         offsets: of each token in the rendered text, in characters.
+        begin, end: places of the reply's first token and of the one behind its last.
     """
-    start = next((start for start, end in rendered.generated if end > offsets[begin][0]), 0)
-    return next(place for place in range(begin, len(offsets)) if offsets[place][1] > start)
+    first, last = offsets[begin][0], offsets[end - 1][1]
+    start = next((start for start, stop in rendered.generated if stop > first and start < last), 0)
+    return next(place for place in range(begin, end) if offsets[place][1] > start)

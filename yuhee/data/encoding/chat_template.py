@@ -6,8 +6,11 @@ it, so that an engine that has only the saved folder is as safe as yuhee and get
 
 import json
 import re
+import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from contextlib import contextmanager
+from typing import Any, NamedTuple, NoReturn
 
 import jinja2
 
@@ -21,6 +24,8 @@ FORM = re.compile(r"<[^<>\s]+>|\[[^\[\]\s]+\]")
 _TWINS = {"<": "〈", ">": "〉", "[": "〔", "]": "〕"}
 _BOUNDARY = "{#- what follows is the checkpoint's own template -#}"
 _PLACE = re.compile(r"@([A-Z]+)@")
+_LABEL = 40  # characters: what is longer is a setting of its own, not a label
+PATIENCE = 20.0  # seconds for all that is asked of a template when it is read; they take hundredths
 _GENERATION = re.compile(r"\{%-?\s*generation\s*-?%\}")
 
 UNLIKE = (
@@ -42,7 +47,8 @@ _PRELUDE = """\
 {#- Messages: role (system, user, assistant), content, and for a user's message optionally emotion. -#}
 {%- set enable_thinking = false -%}
 {%- macro yuhee_safe(content) -%}
-{%- set text = (content if content is string else content | map(attribute='text') | join) | trim -%}
+{%- set text = (content if content is string else content | map(attribute='text') | join) -%}
+{%- set text = text | replace('\\r\\n', '\\n') | replace('\\r', '\\n') | trim -%}
 {%- if @HINTS@ -%}
 {%- set ns = namespace(text=text) -%}
 {%- for mark, twin in @CONTROL@ -%}{%- set ns.text = ns.text | replace(mark, twin) -%}{%- endfor -%}
@@ -85,6 +91,10 @@ _EMOTION = """\
 {%- endif -%}"""
 
 
+class _TooLongError(UserError):
+    """A template did not come to its end in time."""
+
+
 class Rendered(NamedTuple):
     """A conversation as a string, and where in it the template says that replies stand; nowhere if it does not say."""
 
@@ -108,7 +118,8 @@ class ChatTemplate:
         strip: replace punctuation by spaces.
 
     Attributes:
-        control: what text never holds: bracketed special tokens, and whatever bracketed the template itself writes.
+        control: what text never holds: bracketed special tokens, and whatever bracketed the template itself writes. Nor
+            does it hold the lines of plain text, such as `### User:`, by which a template tells who speaks.
         end: token that ends a reply.
 
     Raises:
@@ -127,8 +138,17 @@ class ChatTemplate:
     ) -> None:
         self.source = source.rpartition(_BOUNDARY)[2]
         self.special = dict(special)
+        self.control: list[str] = []
+        with _soon_over():
+            self._learn(added)
+        guards = swallowing((token for token in added if token not in self.control), self.control)
+        self.safe = self._guarded(self.control, guards, system=system, slot=slot, strip=strip)
+
+    def _learn(self, added: Mapping[str, bool]) -> None:
+        """What the template takes, writes and ends a reply with."""
         self._marked = bool(_GENERATION.search(self.source))
         self.alternates = self.merges = False
+        self._labels: list[str] = []
         self.safe = self._guarded((), ())
         self.merges = not (self._takes(["system", "user"]) and self._continues(["system", "user"]))
         in_a_row = ["user", "user", "assistant", "assistant"]
@@ -142,12 +162,26 @@ class ChatTemplate:
             )
         if not self._continues(["user"]):
             raise UserError(UNLIKE)
+        self._check_generated(probe)
         self.end = _end(text.partition(probe[1]["content"])[2], added)
-        marks = {mark for part in (text, *_literals(self.source)) for mark in FORM.findall(part)}
+        # a template may make its marks of the roles' names, so a conversation with each of them is looked at
+        setting = _probe(["system", "user", "assistant", "user"])
+        written = [text, self.render(setting).text]
+        marks = {mark for part in (*written, *_literals(self.source)) for mark in FORM.findall(part)}
         tokens = {token for token, is_special in added.items() if is_special and FORM.fullmatch(token)}
-        self.control = sorted({*marks, *tokens, *special.values(), self.end}, key=len, reverse=True)
-        guards = swallowing((token for token in added if token not in self.control), self.control)
-        self.safe = self._guarded(self.control, guards, system=system, slot=slot, strip=strip)
+        self.control = sorted({*marks, *tokens, *self.special.values(), self.end}, key=len, reverse=True)
+        self._labels = _labels(written[1], setting, self.control)
+
+    def _check_generated(self, probe: Messages) -> None:
+        """Whether the marks of what a model generates, if there are any, stand around a reply."""
+        text, generated = self.render(probe)
+        begin = text.find(probe[1]["content"])
+        end = begin + len(probe[1]["content"])
+        if self._marked and not any(start < end and stop > begin for start, stop in generated):
+            raise UserError(
+                "model.pretrained: 이 체크포인트의 대화 틀(chat_template)은 {% generation %} 으로 답이 아닌 곳을 두릅니다. "
+                "답을 두르게 고치거나 그 표시를 지워 주세요."
+            )
 
     def render(self, messages: Messages, *, reply: bool = False) -> Rendered:
         """A conversation as one string; with `reply`, open for the next reply.
@@ -165,6 +199,8 @@ class ChatTemplate:
                 return_assistant_tokens_mask=self._marked,
                 **self.special,
             )
+        except _TooLongError:
+            raise
         except Exception as error:  # a template can fail in every way that Python can
             reason = str(error).strip().split("\n")[0][:160]
             raise UserError(
@@ -178,6 +214,8 @@ class ChatTemplate:
         messages = _probe(roles)
         try:
             text = self.render(messages).text
+        except _TooLongError:
+            raise
         except UserError:
             return False
         places = [text.find(message["content"]) for message in messages]
@@ -198,10 +236,10 @@ class ChatTemplate:
         strip: bool = False,
     ) -> str:
         """The template behind what makes its messages safe."""
+        marks = [*control, *self._labels]
         values = {
-            "HINTS": " or ".join(f"{_quoted(sign)} in text" for sign in sorted({mark[0] for mark in control}))
-            or "false",
-            "CONTROL": _quoted([[mark, _twin(mark)] for mark in control]),
+            "HINTS": " or ".join(f"{_quoted(sign)} in text" for sign in sorted({mark[0] for mark in marks})) or "false",
+            "CONTROL": _quoted([[mark, _twin(mark)] for mark in marks]),
             "GUARDS": _GUARD.replace("@GUARDS@", _quoted(guards)) if guards else "",
             "SYSTEM": _quoted(system),
             "PUNCTUATION": "".join(f" | replace('{mark}', ' ')" for mark in "?.!,") if strip else "",
@@ -233,6 +271,41 @@ def _literals(source: str) -> Iterator[str]:
     for _, kind, value in jinja2.Environment().lex(source):  # noqa: S701 - nothing is rendered
         if kind in ("data", "string"):
             yield value
+
+
+def _labels(text: str, messages: Messages, control: Sequence[str]) -> list[str]:
+    """Plain text around the messages of a rendered conversation that tells who speaks, the longest first."""
+    around = re.split("|".join(re.escape(message["content"]) for message in messages), text)
+    for mark in control:
+        around = [piece for part in around for piece in part.split(mark)]
+    lines = {line.strip() for part in around for line in part.splitlines()}
+    told = {line for line in lines if 3 <= len(line) <= _LABEL and (line[-1] in ":：" or line[0] in "#*=")}
+    return sorted(told, key=lambda line: (-len(line), line))
+
+
+@contextmanager
+def _soon_over() -> Iterator[None]:
+    """Ends what is inside after some seconds: a template is a program, and may run for ever.
+
+    Only the main thread of a process can be ended so; elsewhere nothing is.
+    """
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: Any) -> NoReturn:
+        raise _TooLongError(
+            f"model.pretrained: 이 체크포인트의 대화 틀(chat_template)이 {PATIENCE:g}초 안에 끝나지 않습니다. "
+            "chat_template.jinja를 고치거나 다른 체크포인트를 고르세요."
+        )
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _twin(mark: str) -> str:

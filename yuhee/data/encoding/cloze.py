@@ -79,6 +79,7 @@ class Cloze:
         self.answers = [self._continuation(bare, before[len(bare) :] + words[label]) for label in labels]
         self._left, self._right = left, right
         self._check(words, labels)
+        self._gap("", max(self.gaps))
 
     @cached_property
     def gaps(self) -> list[int]:
