@@ -129,6 +129,7 @@ def _run(
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    os.environ.pop("WANDB_SERVICE", None)  # W&B's service of the process that asked for the command is that one's own
     os.dup2(os.open(f"{own}/stdin", os.O_RDONLY), 0)
     sys.stdin = os.fdopen(0, encoding="utf-8")
     for number, name in ((1, "stdout"), (2, "stderr")):

@@ -23,7 +23,9 @@ def test_figures_are_those_of_scikit_learn_however_the_batches_fall(count: int, 
     assert figures["val/accuracy"] == pytest.approx(accuracy_score(right, told))
     assert figures["val/macro_f1"] == pytest.approx(f1_score(right, told, average="macro"))
     assert figures["val/error"] == pytest.approx(1 - figures["val/macro_f1"])
-    assert figures["val/loss"] == pytest.approx(log_loss(right, logits.softmax(1), labels=range(labels)), rel=1e-4)
+    assert figures["val/loss"] == pytest.approx(
+        log_loss(right, logits.double().softmax(1), labels=range(labels)), rel=1e-4
+    )
 
 
 def test_calibration_error_by_hand() -> None:

@@ -26,8 +26,6 @@ from yuhee.training.wandb_run import WandbConfig, WandbRun
 
 
 def _kill_the_service() -> None:
-    # the service of another test in the process that started this one must not serve it
-    os.environ.pop("WANDB_SERVICE", None)
     original = StepFigures.on_train_batch_end
 
     def kill(self: StepFigures, trainer: Any, *rest: Any) -> None:

@@ -21,7 +21,7 @@ def records(folder: Path) -> list[tuple[str, Any]]:
         if found and found[-1][0] == "exit":
             return found
         time.sleep(0.1)
-    raise AssertionError(f"{file} has no end")
+    raise AssertionError(f"{file} has no end: {[kind for kind, _ in found]}")
 
 
 def _records(data: bytes) -> Iterator[tuple[str, Any]]:
