@@ -108,7 +108,7 @@ def metric_title(name: str) -> Text:
     """Title, unit and the better direction."""
     metric = DEFINITIONS[name]
     unit = f" ({metric.unit})" if metric.unit else ""
-    return Text(metric.title + unit.replace("/", "/\u200b") + ARROWS[metric.direction])
+    return Text(metric.title + unit.replace("/", " / ") + ARROWS[metric.direction])
 
 
 def _table(title: str, *columns: str | Text) -> Table:
@@ -122,7 +122,7 @@ def _interval(figure: Interval) -> str:
     if figure.reason is not None:
         return "–"
     value, low, high = map(_number, (figure.value, figure.low, figure.high))
-    return value if low == high == value else f"{value}\n({low}–{high})"
+    return value if low == high == value else f"{value}\n{low} – {high}"  # spaces: where a narrow column may break it
 
 
 def _number(value: float) -> str:
