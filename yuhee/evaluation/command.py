@@ -74,7 +74,7 @@ def evaluate_paths(paths: Sequence[Path], asked: Asked, against: Path | None = N
     console = Console()
     runs = [path for path in paths if len(paths) == 1 or run_folder_of(path.resolve())]
     for path in paths:
-        if path.is_dir() and path not in runs:
+        if path not in runs and (path.is_dir() or path.suffix == ".ckpt"):
             console.print(Text(f"실행이 아니라 건너뜁니다: {path}"))
     if not runs:
         raise UserError(

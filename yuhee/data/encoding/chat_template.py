@@ -6,15 +6,13 @@ it, so that an engine that has only the saved folder is as safe as yuhee and get
 
 import json
 import re
-import signal
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import jinja2
 
 from yuhee.data.encoding.markers import swallowing
+from yuhee.data.encoding.time_limit import TooLongError, time_limit
 from yuhee.errors import UserError
 
 Messages = Sequence[Mapping[str, str]]
@@ -31,6 +29,10 @@ _GENERATION = re.compile(r"\{%-?\s*generation\s*-?%\}")
 UNLIKE = (
     "model.pretrained: 이 체크포인트의 대화 틀(chat_template)은 답을 기다리는 대화(add_generation_prompt)와 답이 이어진 대화를 "
     "다르게 적어, 배운 대로 답하게 할 수 없습니다. 둘을 같은 글로 시작하게 틀을 고쳐 주세요."
+)
+ENDLESS = (
+    f"model.pretrained: 이 체크포인트의 대화 틀(chat_template)이 {PATIENCE:g}초 안에 끝나지 않습니다. "
+    "chat_template.jinja를 고치거나 다른 체크포인트를 고르세요."
 )
 # For a checkpoint that was never taught a chat. Its marks are plain text: no embedding has to be learned for them.
 PLAIN_TEMPLATE = """\
@@ -91,10 +93,6 @@ _EMOTION = """\
 {%- endif -%}"""
 
 
-class _TooLongError(UserError):
-    """A template did not come to its end in time."""
-
-
 class Rendered(NamedTuple):
     """A conversation as a string, and where in it the template says that replies stand; nowhere if it does not say."""
 
@@ -139,7 +137,7 @@ class ChatTemplate:
         self.source = source.rpartition(_BOUNDARY)[2]
         self.special = dict(special)
         self.control: list[str] = []
-        with _soon_over():
+        with time_limit(PATIENCE, ENDLESS):  # a template is a program, and may run for ever
             self._learn(added)
         guards = swallowing((token for token in added if token not in self.control), self.control)
         self.safe = self._guarded(self.control, guards, system=system, slot=slot, strip=strip)
@@ -199,7 +197,7 @@ class ChatTemplate:
                 return_assistant_tokens_mask=self._marked,
                 **self.special,
             )
-        except _TooLongError:
+        except TooLongError:
             raise
         except Exception as error:  # a template can fail in every way that Python can
             reason = str(error).strip().split("\n")[0][:160]
@@ -214,7 +212,7 @@ class ChatTemplate:
         messages = _probe(roles)
         try:
             text = self.render(messages).text
-        except _TooLongError:
+        except TooLongError:
             raise
         except UserError:
             return False
@@ -281,31 +279,6 @@ def _labels(text: str, messages: Messages, control: Sequence[str]) -> list[str]:
     lines = {line.strip() for part in around for line in part.splitlines()}
     told = {line for line in lines if 3 <= len(line) <= _LABEL and (line[-1] in ":：" or line[0] in "#*=")}
     return sorted(told, key=lambda line: (-len(line), line))
-
-
-@contextmanager
-def _soon_over() -> Iterator[None]:
-    """Ends what is inside after some seconds: a template is a program, and may run for ever.
-
-    Only the main thread of a process can be ended so; elsewhere nothing is.
-    """
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: Any) -> NoReturn:
-        raise _TooLongError(
-            f"model.pretrained: 이 체크포인트의 대화 틀(chat_template)이 {PATIENCE:g}초 안에 끝나지 않습니다. "
-            "chat_template.jinja를 고치거나 다른 체크포인트를 고르세요."
-        )
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def _twin(mark: str) -> str:
