@@ -206,6 +206,7 @@ def test_a_mistake_is_told_without_a_traceback_and_leaves_no_run_behind(
         (["evaluate", "--against"], "--against: 뒤에 값을 적어 주세요"),
         (["chat", "하나", "둘"], "둘: 남는 말입니다"),
         (["talk"], "talk: 그런 명령은 없습니다"),
+        (["shwo"], "shwo: 그런 명령은 없습니다(비슷한 것: show)"),
     ],
 )
 def test_a_mistake_in_the_command_line_is_a_sentence_in_the_users_language(

@@ -20,7 +20,8 @@ _REASONS = (
     (r"'(.*)' is not one of (.+?)\.?$", "{1} 가운데 하나여야 합니다"),
 )
 _OTHERS = (
-    (r"No such command '(.*)'", "{0}: 그런 명령은 없습니다"),
+    (r"No such command '([^']*)'.*[Dd]id you mean '([^']*)'", "{0}: 그런 명령은 없습니다(비슷한 것: {1})"),
+    (r"No such command '([^']*)'", "{0}: 그런 명령은 없습니다"),
     (r"unexpected extra arguments?(?:\(s\))? \((.*)\)", "{0}: 남는 말입니다. 빼거나 따옴표로 묶어 주세요"),
 )
 

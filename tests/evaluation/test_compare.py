@@ -443,7 +443,7 @@ def test_a_comparison_that_fails_leaves_the_one_before(tmp_path: Path) -> None:
     compare([tmp_path / "good"], out=tmp_path / "out")
     before = sorted(file.name for file in (tmp_path / "out").iterdir())
     begun = make_run(tmp_path / "begun", {"optimized_metric": "val/bpc"})
-    with pytest.raises(UserError, match="아직 수치가 없습니다"):
+    with pytest.raises(UserError, match="아직 val/bpc 값이 없습니다"):
         compare([begun], out=tmp_path / "out")
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == before
 

@@ -43,6 +43,7 @@ def _watch(stop_after: int, number: int) -> None:
             print(trainer.current_epoch, batch_idx, trainer.global_step, *batch["ids"], sep=",", file=file)
         if trainer.global_step == stop_after:
             os.kill(os.getpid(), number)
+            os.kill(os.getpid(), number)  # as from `timeout`, which signals a process and its group
 
     def note_test(self: StepFigures, trainer: Any, module: Any) -> None:
         if stop_after == AT_TEST:
@@ -136,6 +137,8 @@ def test_ctrl_c_saves_and_goes_on_from_the_very_step(uninterrupted: Path, tmp_pa
     assert saved["global_step"] == STEPS_PER_EPOCH + 2
     result = _start(tmp_path, "ckpt_path=last")
     assert result.returncode == 0, result.stderr
+    told = f"last.ckpt의 스텝 {STEPS_PER_EPOCH + 2}부터 이어 갑니다"
+    assert told in result.stderr + result.stdout
     assert _losses(tmp_path) == _losses(uninterrupted)
     assert _metrics(tmp_path) == _metrics(uninterrupted)
 

@@ -62,7 +62,7 @@ def read_corpus(name: str, reader: Reader, path: str | None, *, public: bool = F
     report = ReadReport(source=name)
     if path is not None:
         report.note_origin(Path(path))
-    stream = tqdm(reader(path, report), desc=f"{name} 읽기", unit="대화", delay=2, leave=False)
+    stream = tqdm(reader(path, report), desc=f"{name} 읽기", unit="대화", delay=2, leave=False, disable=None)
     dialogues = spooled(filter(_has_reply, report.count(protect(stream, report, public=public))))
     _refuse_unmasked(path, report)
     if without := report.dialogues - len(dialogues):

@@ -135,7 +135,10 @@ def encode_cached(
             building = Path(name) / "examples"  # mkdtemp made the parent readable by its owner alone
             building.mkdir(mode=0o700)
             count = sum(map(len, splits.values()))
-            with tqdm(total=count, desc="인코딩", unit="대화", delay=2, leave=False) as bar, _no_collection():
+            with (
+                tqdm(total=count, desc="인코딩", unit="대화", delay=2, leave=False, disable=None) as bar,
+                _no_collection(),
+            ):
                 for split, dialogues in splits.items():
                     _write(building / f"{split}.arrow", dialogues, encode, example, bar)
             try:

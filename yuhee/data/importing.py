@@ -67,7 +67,12 @@ class Import:
         """Read, mask and write beside OUT; two passes, for a name may be called before its owner speaks."""
         if self.masked:
             first = tqdm(
-                self._dialogues(ReadReport(self.report.source)), desc="이름 찾기", unit="대화", delay=2, leave=False
+                self._dialogues(ReadReport(self.report.source)),
+                desc="이름 찾기",
+                unit="대화",
+                delay=2,
+                leave=False,
+                disable=None,
             )
             self._masker = Masker(members(first), keep=OURS)
         self.report.privacy = "masked" if self.masked else "unmasked"
@@ -113,6 +118,7 @@ class Import:
             unit="대화",
             delay=2,
             leave=False,
+            disable=None,  # on a terminal alone
         )
         for dialogue in stream:
             yield self._masker.dialogue(dialogue) if self._masker else dialogue

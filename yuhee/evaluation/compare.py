@@ -240,12 +240,12 @@ def warnings_about(runs: pd.DataFrame, by: str) -> list[str]:
     finished = runs[RUN]["state"] == FINISHED
     without = figures[by].isna() if by in figures else pd.Series(True, index=runs.index)
     if never := int((without & finished).sum()):
-        notes.append(f"끝났지만 {by} 값이 없는 실행 {never}개는 맨 뒤에 있습니다(다른 일을 하는 모델입니다).")
+        notes.append(f"끝났지만 {by} 값이 없는 실행 {never}개는 셈에 들지 않습니다(다른 일을 하는 모델입니다).")
     failed = runs[RUN]["state"] == FAILED
     if lost := int((without & failed).sum()):
-        notes.append(f"실패해서 {by} 값이 없는 실행 {lost}개는 맨 뒤에 있습니다.")
+        notes.append(f"실패해서 {by} 값이 없는 실행 {lost}개는 셈에 들지 않습니다.")
     if yet := int((without & ~finished & ~failed).sum()):
-        notes.append(f"{by} 값이 아직 없는 실행 {yet}개는 맨 뒤에 있습니다.")
+        notes.append(f"{by} 값이 아직 없는 실행 {yet}개는 셈에 들지 않습니다.")
     if unfinished := int((~finished & ~without).sum()):
         notes.append(
             f"끝까지 가지 않은 실행 {unfinished}개의 값은 metrics.csv에서 지금까지 가장 좋은 val과 마지막 train입니다."

@@ -58,6 +58,10 @@ def compare(paths: Sequence[Path], by: str | None = None, out: Path | None = Non
     """
     runs = read_runs(paths)
     ranking = rank(runs, by, each=each)
+    if ranking.figures[ranking.by].isna().all():
+        raise UserError(
+            f"이 실행들에는 아직 {ranking.by} 값이 없습니다. 첫 검증이 끝난 뒤에 견주거나, --by 로 다른 수치를 골라 주세요."
+        )
     explained = importance(runs, ranking.by)
     notes = warnings_about(runs, ranking.by)
     if korean_font() is None:

@@ -59,7 +59,7 @@ def generate(
     """
     replies = [Generated() for _ in questions]
     asked = list(zip(questions, begun or [[]] * len(questions), replies, strict=True))
-    with tqdm(total=len(questions), desc=title, unit="답", delay=2, leave=False) as bar:
+    with tqdm(total=len(questions), desc=title, unit="답", delay=2, leave=False, disable=None) as bar:
         size = TOKENS if decoding.beams == 1 else 1  # a beam search is a batch of its own
         for rows in by_tokens([len(prompt) + decoding.max_new_tokens for prompt in questions], size):
             randoms = [torch.Generator().manual_seed(seed + row) for row in rows]

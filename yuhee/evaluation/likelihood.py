@@ -63,7 +63,7 @@ def _score_whole(model: Model, dialogues: Sequence[Dialogue], title: str) -> lis
     examples = model.encoder.encode([replace(dialogue, id=str(place)) for place, dialogue in enumerate(dialogues)])
     replies: list[list[_Reply]] = [[] for _ in examples]
     lengths = [max(len(example.input_ids), len(example.labels)) for example in examples]
-    with tqdm(total=len(examples), desc=title, unit="대화", delay=2, leave=False) as bar:
+    with tqdm(total=len(examples), desc=title, unit="대화", delay=2, leave=False, disable=None) as bar:
         for rows in by_tokens(lengths, TOKENS):
             nll = _nll(model, [examples[row] for row in rows])
             for row in rows:

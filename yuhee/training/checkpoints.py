@@ -20,6 +20,7 @@ from yuhee.errors import UserError
 
 log = logging.getLogger(__name__)
 
+MOMENT = 1.0  # seconds within which signals are one wish
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 _STOPPED = "멈췄습니다. 여기까지 저장했으니 같은 명령에 ckpt_path=last 를 붙이면 이어 갑니다."
 
@@ -170,12 +171,19 @@ class Checkpoints(pl.Callback):
 
     @contextlib.contextmanager
     def signals(self) -> Iterator[None]:
-        """While this lasts, the first SIGINT or SIGTERM asks for a clean stop; the second one stops at once."""
+        """While this lasts, the first SIGINT or SIGTERM asks for a clean stop; a later one stops at once.
+
+        What follows within a moment is the same wish: `timeout` and a cluster's scheduler signal a process and its group.
+        """
+        asked = 0.0
 
         def ask(number: int, frame: Any) -> None:
+            nonlocal asked
             if self.interrupted:
-                raise KeyboardInterrupt
-            self.interrupted = True
+                if time.monotonic() - asked > MOMENT:
+                    raise KeyboardInterrupt
+                return
+            self.interrupted, asked = True, time.monotonic()
             log.warning("지금 배치를 마치고 저장한 뒤 멈춥니다. 한 번 더 누르면 바로 멈춥니다.")
 
         try:

@@ -217,12 +217,12 @@ class _Run:
     def _checkpoint_to_resume(self) -> Path | None:
         path = self.config.ckpt_path
         check_unused(self.folder, path)
-        if path == "last":
-            return readable_checkpoint(self.folder)
         if path is None:
             return None
-        bundle.read_checkpoint(Path(path).expanduser())  # refuses what is missing, broken, foreign or unsafe
-        return Path(path).expanduser()
+        found = readable_checkpoint(self.folder) if path == "last" else Path(path).expanduser()
+        step = bundle.read_checkpoint(found)["global_step"]  # refuses what is missing, broken, foreign or unsafe
+        log.info("%s: %s의 스텝 %d부터 이어 갑니다.", self.folder, found.name, step)
+        return found
 
     def _write(self, name: str, values: dict[str, Any]) -> None:
         if _is_rank_zero():
