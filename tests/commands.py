@@ -26,8 +26,7 @@ MODULES = (
     "yuhee.evaluation.command",
     "yuhee.training",
     "yuhee.models.causal_lm",
-    "wandb",
-)
+)  # not wandb: it makes a folder when it is imported, which the first command to end would take from the others
 
 
 class Origin:

@@ -105,6 +105,7 @@ def test_pruned_trials_are_runs_of_their_own_in_one_group_of_wandb(run: Run, tmp
     assert result.returncode == 0, result.stdout + result.stderr
     assert {number: row["status"] for number, row in _table().items()} == {0: "pruned", 1: "pruned"}
     assert all(float(row["val/bpc"]) > 0 for row in _table().values())
+    assert "더는 기록하지 않습니다" not in result.stderr, result.stderr
     ids = set()
     for number in range(2):
         kinds = list(records(FOLDER / str(number)))
